@@ -1,0 +1,1 @@
+"""The tests mirror the source: one folder here for each package of the application."""
