@@ -135,7 +135,11 @@ def _cut_off_network() -> None:
 
         def method(sock: socket.socket, *args: Any) -> Any:
             if sock.family in (socket.AF_INET, socket.AF_INET6):
-                _refuse_unless_local(args[-1][0], name)
+                try:
+                    _refuse_unless_local(args[-1][0], name)
+                except NetworkRefusedError:
+                    sock.close()  # libraries close it for an OSError only
+                    raise
             return original(sock, *args)
 
         return method
@@ -189,8 +193,9 @@ def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Chooses the loop of an async test: qasync if it needs Qt, plain asyncio otherwise."""
-    folder = item.path.relative_to(ROOT / "tests").parts[0]
-    if folder in QT_FOLDERS or "qapp" in getattr(item, "fixturenames", ()):
+    if QT_FOLDERS.intersection(item.path.parts[len(ROOT.parts) :]) or "qapp" in getattr(
+        item, "fixturenames", ()
+    ):
         return {"qt": _qt_loop}
     return {"asyncio": asyncio.new_event_loop}
 
@@ -278,11 +283,11 @@ def _windows() -> list[Any]:
 
 
 def _left_over(threads: set[threading.Thread], windows: set[int], running: set[str]) -> list[str]:
-    """Names what lives now and did not live before; gives threads two seconds to end."""
+    """Names what lives now and did not live before; gives threads a second to end."""
     found = []
     for thread in set(threading.enumerate()) - threads:
         if not thread.daemon:
-            thread.join(2)
+            thread.join(1)
             if thread.is_alive():
                 found.append(f"thread {thread.name!r} is alive; join it, or make it a daemon")
     if any(id(window) not in windows for window in _windows()) or set(_left_running()) - running:
