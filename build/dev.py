@@ -25,13 +25,11 @@ if sys.version_info < (3, 11):  # noqa: UP036  # whoever has an older one should
     )
 
 import os
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
+import processes
 from environment import PYTHON, QT_PACKAGES, ROOT, TEST_PACKAGES, WORK, NotReadyError, prepare
 
 TEST_LIMIT = 18 * 60  # seconds for a whole run of the tests
@@ -49,7 +47,7 @@ def run(arguments: Sequence[str]) -> int:
     """The application, in the caller's folder, so that relative paths mean what they say."""
     _require_display()
     prepare(QT_PACKAGES)
-    return _call(["-P", "-m", "flowpilot_desktop", *arguments], folder=None)
+    return processes.replace([PYTHON, "-P", "-m", "flowpilot_desktop", *arguments])
 
 
 def demo(arguments: Sequence[str]) -> int:
@@ -60,7 +58,7 @@ def demo(arguments: Sequence[str]) -> int:
 def test(arguments: Sequence[str]) -> int:
     """The tests, off screen, under a hard time limit."""
     prepare(TEST_PACKAGES)
-    return _call(["-m", "pytest", *arguments], limit=TEST_LIMIT)
+    return _python(["-m", "pytest", *arguments], limit=TEST_LIMIT)
 
 
 def check(arguments: Sequence[str]) -> int:
@@ -69,7 +67,7 @@ def check(arguments: Sequence[str]) -> int:
         print(f"check knows --no-tests and nothing else; it got: {' '.join(arguments)}")
         return 2
     prepare(TEST_PACKAGES)
-    steps = [(name, partial(_call, command)) for name, command in CHECKS]
+    steps = [(name, partial(_python, command)) for name, command in CHECKS]
     if not arguments:
         steps.append(("tests", partial(test, [])))
     summary, failed = [], 0
@@ -87,7 +85,7 @@ def check(arguments: Sequence[str]) -> int:
 def format_(arguments: Sequence[str]) -> int:
     """Formats the source and applies the safe fixes."""
     prepare()
-    return _call(["-m", "ruff", "check", "--fix", *arguments]) | _call(
+    return _python(["-m", "ruff", "check", "--fix", *arguments]) | _python(
         ["-m", "ruff", "format", *arguments]
     )
 
@@ -95,19 +93,19 @@ def format_(arguments: Sequence[str]) -> int:
 def bench(arguments: Sequence[str]) -> int:
     """The benchmarks."""
     prepare(TEST_PACKAGES)
-    return _call(["-m", "tests.bench", *arguments])
+    return _python(["-m", "tests.bench", *arguments])
 
 
 def shots(arguments: Sequence[str]) -> int:
     """Pictures of every screen."""
     prepare(TEST_PACKAGES)
-    return _call(["-m", "tests.shots", *arguments])
+    return _python(["-m", "tests.shots", *arguments])
 
 
 def evaluate(arguments: Sequence[str]) -> int:
     """The evaluation of the two minds."""
     prepare(TEST_PACKAGES)
-    return _call(["-m", "tests.evaluation", *arguments])
+    return _python(["-m", "tests.evaluation", *arguments])
 
 
 def package(arguments: Sequence[str]) -> int:
@@ -115,7 +113,7 @@ def package(arguments: Sequence[str]) -> int:
     prepare(QT_PACKAGES)
     freeze = ["-m", "PyInstaller", "--noconfirm", "--clean"]
     freeze += ["--workpath", str(WORK / "freeze"), "--distpath", str(WORK / "dist")]
-    return _call([*freeze, *arguments, str(ROOT / "build" / "flowpilot.spec")])
+    return _python([*freeze, *arguments, str(ROOT / "build" / "flowpilot.spec")])
 
 
 def lock(arguments: Sequence[str]) -> int:
@@ -125,9 +123,9 @@ def lock(arguments: Sequence[str]) -> int:
     compile_ += ["--python-version", "3.11", "--no-header", "--no-annotate"]
     compile_ += ["--no-emit-index-url", "--no-emit-find-links", *arguments, "pyproject.toml"]
     extras = ["--extra", "demo", "--extra", "dev"]
-    code = _call([*compile_, *extras, "-o", "requirements-dev.txt"])
+    code = _python([*compile_, *extras, "-o", "requirements-dev.txt"])
     # The runtime lock is the part of the other that the application itself needs.
-    return code or _call([*compile_, "-c", "requirements-dev.txt", "-o", "requirements.txt"])
+    return code or _python([*compile_, "-c", "requirements-dev.txt", "-o", "requirements.txt"])
 
 
 VERBS: dict[str, Verb] = {
@@ -158,38 +156,8 @@ def _require_display() -> None:
         )
 
 
-def _call(
-    arguments: Sequence[str], *, folder: Path | None = ROOT, limit: float | None = None
-) -> int:
-    """Runs the environment's Python in a process group of its own; returns its exit code.
-
-    After `limit` seconds the group is ended and 124 returned. Ctrl+C reaches the group as well.
-    """
-    process = subprocess.Popen(
-        [PYTHON, *arguments], cwd=folder, start_new_session=sys.platform != "win32"
-    )
-    try:
-        return process.wait(limit)
-    except subprocess.TimeoutExpired:
-        _end(process)
-        print(f"\nStopped: this took longer than {limit:.0f} s. Its processes were ended.")
-        return 124
-    except KeyboardInterrupt:
-        if sys.platform != "win32":
-            os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(10)
-        except (subprocess.TimeoutExpired, KeyboardInterrupt):
-            _end(process)
-        return 130
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if sys.platform == "win32":
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], check=False)
-    else:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _python(arguments: Sequence[str], *, limit: float | None = None) -> int:
+    return processes.call([PYTHON, *arguments], folder=ROOT, limit=limit)
 
 
 def main(arguments: Sequence[str]) -> int:

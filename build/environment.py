@@ -72,7 +72,7 @@ QT_PACKAGES = (
     "libxkbcommon-x11-0",
     "libxkbcommon0",
 )
-TEST_PACKAGES = (*QT_PACKAGES, "dbus", "gnome-keyring", "postgresql", "xvfb")
+TEST_PACKAGES = (*QT_PACKAGES, "dbus", "git", "gnome-keyring", "postgresql", "tzdata", "xvfb")
 
 
 class NotReadyError(Exception):

@@ -1,0 +1,217 @@
+"""The scripts in build/ do what their words say, each in a process and a folder of its own."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+BUILD = Path(__file__).resolve().parent.parent / "build"
+
+
+def _script(code: str, folder: Path, **options) -> subprocess.Popen[str]:
+    """Starts a Python with the modules of build/ next to it and no terminal, as CI would."""
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(options.pop("build", BUILD))},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
+    )
+
+
+def _outcome(code: str, folder: Path, **options) -> tuple[int, str]:
+    process = _script(code, folder, **options)
+    words, _ = process.communicate(timeout=100)
+    return process.returncode, words
+
+
+# --- processes -------------------------------------------------------------------------------
+
+# A child that puts a grandchild in a session of its own, as a daemon does, and says who it is.
+DAEMON = """
+import subprocess, sys
+with open("daemon", "w") as file:
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    file.write(str(child.pid))
+"""
+
+
+def _call(command: str, *, limit: float | None = None) -> str:
+    return f"""
+        import pathlib, sys
+        import processes
+        command = [sys.executable, "-c", {command!r}]
+        sys.exit(processes.call(command, folder=pathlib.Path.cwd(), limit={limit}))
+    """
+
+
+def _gone(folder: Path) -> bool:
+    pid = int((folder / "daemon").read_text())
+    state = Path(f"/proc/{pid}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_command_answers_with_its_own_exit_code(tmp_path, code):
+    assert _outcome(_call(f"raise SystemExit({code})"), tmp_path) == (code, "")
+
+
+def test_a_command_that_leaves_a_daemon_fails_and_the_daemon_is_ended(tmp_path):
+    code, words = _outcome(_call(DAEMON), tmp_path)
+    assert code == 1
+    assert "Left running, and ended now: sleep (" in words
+    assert _gone(tmp_path)
+
+
+def test_the_time_limit_ends_everything_and_says_so(tmp_path):
+    endless = DAEMON + "import time\ntime.sleep(600)"
+    code, words = _outcome(_call(endless, limit=1), tmp_path)
+    assert (code, words) == (
+        124,
+        "\nStopped: this took longer than 1 s. Its processes were ended.\n",
+    )
+    assert _gone(tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_ends_in_order_and_leaves_nothing(tmp_path, number):
+    orderly = DAEMON + (
+        "import time\n"
+        "print('ready', flush=True)\n"
+        "try:\n"
+        "    time.sleep(600)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('in order')\n"
+    )
+    process = _script(_call(orderly), tmp_path)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    words, _ = process.communicate(timeout=30)
+    assert (process.returncode, words) == (130, "in order\n")
+    assert _gone(tmp_path)
+
+
+# --- environment -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of its own with the scripts and a lock that asks for nothing."""
+    shutil.copytree(BUILD, tmp_path / "build", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "requirements-dev.txt").touch()
+    (tmp_path / "here.py").touch()
+    return tmp_path
+
+
+def _prepare(project: Path) -> str:
+    code, words = _outcome(
+        "import environment; environment.prepare()", project, build=project / "build"
+    )
+    assert code == 0, words
+    return words
+
+
+def test_the_environment_is_made_once_and_again_when_it_has_to_be(project):
+    made = "Making a virtual environment"
+    installed = "Installing the locked requirements"
+    python = project / ".venv" / "bin" / "python"
+    stray = project / ".venv" / "stray"
+
+    words = _prepare(project)
+    assert made in words
+    assert installed in words
+    imported = [python, "-P", "-c", "import here, sys; assert sys.prefix != sys.base_prefix"]
+    subprocess.run(imported, cwd="/", check=True)
+
+    start = time.monotonic()
+    assert _prepare(project) == ""
+    assert time.monotonic() - start < 2  # generous: the machine may be busy with other tests
+
+    (project / "requirements-dev.txt").write_text("# other needs\n")
+    words = _prepare(project)
+    assert made not in words
+    assert installed in words
+
+    stray.touch()
+    (project / ".venv" / "flowpilot-installing").touch()  # what an interruption leaves
+    (project / ".venv" / "flowpilot-ready").unlink()
+    assert made in _prepare(project)
+    assert not stray.exists()
+
+    python.unlink()
+    python.symlink_to("/nowhere/python")
+    assert made in _prepare(project)
+    subprocess.run(imported, cwd="/", check=True)
+
+
+def test_two_at_once_make_one_environment(project):
+    both = [
+        _script("import environment; environment.prepare()", project, build=project / "build")
+        for _ in range(2)
+    ]
+    words = [process.communicate(timeout=100)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum("Making a virtual environment" in text for text in words) == 1
+    assert sum("waiting for it" in text for text in words) == 1
+
+
+def test_a_failed_installation_is_told_and_tried_again(project):
+    (project / "requirements-dev.txt").write_text(f"./nowhere.whl --hash=sha256:{'0' * 64}")
+    code, words = _outcome(
+        "import environment; environment.prepare()", project, build=project / "build"
+    )
+    assert code == 1
+    assert "The requirements could not be installed" in words
+    (project / "requirements-dev.txt").write_text("")
+    assert "Making a virtual environment" in _prepare(project)
+
+
+# --- the command -----------------------------------------------------------------------------
+
+
+def _dev(*arguments: str, **environment: str) -> tuple[int, str]:
+    answer = subprocess.run(
+        [sys.executable, BUILD / "dev.py", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return answer.returncode, answer.stdout + answer.stderr
+
+
+def test_help_names_every_verb():
+    code, words = _dev("--help")
+    assert code == 0
+    verbs = ("run", "demo", "test", "check", "format", "bench", "shots", "eval", "package", "lock")
+    assert [line.split()[0] for line in words.splitlines() if line.startswith("  ")] == list(verbs)
+
+
+def test_an_unknown_verb_is_answered_with_help():
+    assert _dev("fly") == (2, _dev("--help")[1])
+
+
+def test_without_a_display_demo_says_so_and_starts_nothing():
+    code, words = _dev("demo", QT_QPA_PLATFORM="", DISPLAY="", WAYLAND_DISPLAY="")
+    assert code == 1
+    assert "no display" in words
+
+
+def test_an_older_python_is_told_what_to_do():
+    source = (BUILD / "dev.py").read_text(encoding="utf-8")
+    pretend = "import sys\nsys.version_info = (3, 9, 2)\n"
+    answer = subprocess.run(
+        [sys.executable, "-c", pretend + source], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 1
+    assert "needs Python 3.11 or newer; this is Python 3.9" in answer.stderr
