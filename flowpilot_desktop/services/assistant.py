@@ -1,0 +1,193 @@
+"""Which mind thinks of the next card: Claude when it can be asked, else the flow.
+
+A session never waits for a model that is away. Whatever keeps Claude from answering becomes a
+*notice* (one sentence for the banner) and the flow goes on from the recorded steps; when Claude is
+back it catches up from the same steps. The rules that no mind may break are here, in code: a
+resolution is proposed only after a person verified, at most ``STEP_LIMIT`` cards, then one best
+answer.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+from flowpilot_desktop.core.errors import ModelAnswerUnusable, ModelError, ModelUnavailable
+from flowpilot_desktop.core.events import Reach, System
+from flowpilot_desktop.core.ports import Consultation, Model, StepProgress
+from flowpilot_desktop.core.session import (
+    STEP_LIMIT,
+    Resolution,
+    Session,
+    Step,
+    StepDraft,
+    StepKind,
+    Verification,
+    is_verified,
+)
+from flowpilot_desktop.core.ticket import TicketContext
+from flowpilot_desktop.flows import walk
+from flowpilot_desktop.flows.library import FlowLibrary
+from flowpilot_desktop.flows.model import Flow
+from flowpilot_desktop.llm.conversation import consultation
+from flowpilot_desktop.services.reach import ReachBoard
+
+log = logging.getLogger(__name__)
+
+ModelSource = Callable[[], Awaitable[Model]]
+"""Returns the model to ask, or raises ModelUnavailable saying why there is none."""
+
+Progress = Callable[[StepProgress], None]
+
+_RETRY_SECONDS = 60.0
+_LIMIT_NOTICE = (
+    f"{STEP_LIMIT} steps are reached. Resolve with what is known, log what you do by hand, or "
+    "escalate with everything that was tried."
+)
+_END_NOTICE = (
+    "The troubleshooting flow has no further step. Log what you do by hand, resolve, or escalate."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that a mind may know of a session."""
+
+    session: Session
+    steps: tuple[Step, ...]
+    context: TicketContext | None
+
+    @property
+    def problem_text(self) -> str:
+        """What flows are matched against: the technician's words and the ticket's."""
+        texts = [self.session.intake.text]
+        if self.context is not None:
+            texts = [self.context.ticket.summary, self.context.ticket.description, *texts]
+        elif self.session.problem_summary:
+            texts.insert(0, self.session.problem_summary)
+        return "\n".join(text for text in texts if text)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The next step, or None when no mind has one, and the sentence for the banner."""
+
+    draft: StepDraft | None
+    notice: str = ""
+
+
+class Assistant:
+    """Proposes the next step of a case."""
+
+    def __init__(
+        self,
+        flows: Callable[[], Awaitable[FlowLibrary]],
+        model: ModelSource,
+        reach: ReachBoard,
+    ) -> None:
+        self._flows = flows
+        self._model = model
+        self._reach = reach
+
+    async def matched_flow(self, text: str) -> Flow | None:
+        """Return the flow that the text asks for, or None below the minimum score."""
+        match = (await self._flows()).match(text)
+        return match.flow if match else None
+
+    async def flow(self, flow_id: str) -> Flow | None:
+        """Return a flow by id; None when it was removed since."""
+        return (await self._flows()).flow(flow_id) if flow_id else None
+
+    async def propose(self, case: Case, progress: Progress | None = None) -> Proposal:
+        """Return the next step, from Claude or from the flow; never raises for the world."""
+        must_conclude = _cards(case.steps) >= STEP_LIMIT
+        if must_conclude and _concluded(case.steps):
+            return Proposal(None, _LIMIT_NOTICE)
+        flow = await self.flow(case.session.flow_id)
+        notice = ""
+        try:
+            model = await self._model()
+            draft = await self._asked(model, case, flow, progress, must_conclude=must_conclude)
+        except ModelError as error:
+            notice = self._noted(error)
+        else:
+            self._reach.note(System.MODEL, Reach.REACHABLE)
+            return Proposal(_lawful(draft, case.steps))
+        if must_conclude:
+            return Proposal(None, _LIMIT_NOTICE)
+        draft_of_flow = walk.next_draft(flow, case.steps) if flow else None
+        if draft_of_flow is None and (flow is None or not _is_settled(case.steps)):
+            draft_of_flow = walk.next_draft((await self._flows()).general, case.steps)
+        if draft_of_flow is None:
+            return Proposal(None, f"{notice} {_END_NOTICE}".strip())
+        return Proposal(_lawful(draft_of_flow, case.steps), notice)
+
+    async def _asked(
+        self,
+        model: Model,
+        case: Case,
+        flow: Flow | None,
+        progress: Progress | None,
+        *,
+        must_conclude: bool,
+    ) -> StepDraft:
+        question = self.consultation(case, flow, must_conclude=must_conclude)
+        async for piece in model.next_step(question):
+            if isinstance(piece, StepDraft):
+                return piece
+            if progress is not None:
+                progress(piece)
+        raise ModelAnswerUnusable("The answer ended before it was complete.", reason="cut_off")
+
+    def consultation(
+        self, case: Case, flow: Flow | None, *, must_conclude: bool = False
+    ) -> Consultation:
+        """Return what a model is told of the case, redacted."""
+        return consultation(
+            case.session,
+            case.steps,
+            case.context,
+            flow_text=walk.flow_text(flow) if flow else "",
+            must_conclude=must_conclude,
+        )
+
+    def _noted(self, error: ModelError) -> str:
+        if not isinstance(error, ModelUnavailable):
+            return f"{error.message} The session goes on by flow."
+        if error.reason == "no_key":
+            self._reach.note(System.MODEL, Reach.NOT_SET_UP, error.message)
+            return f"{error.message} The session goes on by flow."
+        refused = error.reason in ("sign_in", "permission", "payment", "over_budget", "never_send")
+        self._reach.note(
+            System.MODEL,
+            Reach.REFUSED if refused else Reach.AWAY,
+            error.message,
+            None if refused else error.retry_after or _RETRY_SECONDS,
+        )
+        return f"{error.message} The session goes on by flow; Claude catches up when it is back."
+
+
+def _cards(steps: tuple[Step, ...]) -> int:
+    return sum(step.kind not in (StepKind.NOTE, StepKind.BRIEFING) for step in steps)
+
+
+def _concluded(steps: tuple[Step, ...]) -> bool:
+    return bool(steps) and steps[-1].kind is StepKind.RESOLUTION
+
+
+def _is_settled(steps: tuple[Step, ...]) -> bool:
+    """Return whether the last card already ended the diagnosis for good."""
+    return is_verified(steps) and _concluded(steps)
+
+
+def _lawful(draft: StepDraft, steps: tuple[Step, ...]) -> StepDraft:
+    """Return the draft, or the verification that has to come before it."""
+    if isinstance(draft.body, Resolution) and not is_verified(steps):
+        verification = Verification(
+            "Does it work now? Have the person who reported it try it again.",
+            why=f"Proposed resolution: {draft.body.text}",
+            expected_outcome="The problem no longer occurs.",
+        )
+        return replace(draft, body=verification)
+    return draft

@@ -1,0 +1,384 @@
+"""Gets notes, time entries and status changes into the ticket: exactly once, or it says why not.
+
+Every operation is a durable ``PushItem`` that exists before anything is sent. The ticketing
+system has no idempotency key and a timeout says nothing about whether a record was stored, so an
+item moves like this, one durable write at every arrow::
+
+    pending ──watermark, commit──▶ sending ──2xx with id──▶ sent
+       ▲                              │ ├─ refused for good ──▶ failed (the server's words)
+       │                              │ ├─ never reached it, or 429 ──▶ pending (costs no try)
+       │                              └─ anything else, or the process died ──▶ unclear
+       └── two looks found nothing ◀── look above the watermark ──▶ marker found ──▶ sent
+
+``unclear`` waits 30 s before the first look and 60 s before the second; a look that fails leaves
+it unclear. Up to three tries follow the first, at 5, 15 and 45 minutes; then it has failed and
+only a person retries. A status change goes last and reads before it writes; if somebody else
+changed board or status since the technician chose, it asks again rather than guess.
+
+The rows are the truth and the scheduler only their clock: ``run_due`` does whatever is due, and
+every decision is taken from the row and the clock, so a restart continues where the last commit
+left off. The clock is a port; nothing here sleeps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from flowpilot_desktop.core.errors import (
+    FlowPilotError,
+    InvalidInput,
+    NotFound,
+    PsaError,
+    PsaNotSent,
+    PsaRateLimited,
+    PsaRefused,
+    PsaUnreachable,
+)
+from flowpilot_desktop.core.events import Events, PushChanged, Reach, System
+from flowpilot_desktop.core.ports import Clock, Psa
+from flowpilot_desktop.core.push import (
+    NotePayload,
+    PushItem,
+    PushKind,
+    PushPayload,
+    PushState,
+    RemoteRecord,
+    StatusPayload,
+    TimePayload,
+)
+from flowpilot_desktop.services.reach import ReachBoard
+from flowpilot_desktop.store import Store
+
+log = logging.getLogger(__name__)
+
+BACKOFF = (timedelta(minutes=5), timedelta(minutes=15), timedelta(minutes=45))
+"""Waits before the second, third and fourth try."""
+FIRST_LOOK = timedelta(seconds=30)
+SECOND_LOOK = timedelta(seconds=60)
+LOOKS = 2
+OFFLINE_PROBE = timedelta(seconds=30)
+"""How soon a connection is tried again while the network is away; costs no try."""
+
+_ORDER = {PushKind.NOTE: 0, PushKind.TIME: 1, PushKind.STATUS: 2}
+_SETTLED = frozenset({PushState.SENT, PushState.SKIPPED})
+_LIVE = frozenset({PushState.PENDING, PushState.SENDING, PushState.UNCLEAR})
+
+PsaSource = Callable[[str], Awaitable[Psa]]
+"""Returns the PSA of a connection id, or raises PsaError or CredentialsUnavailable."""
+
+
+class DocumentationPush:
+    """Sends what is due and answers what a screen asks about it."""
+
+    def __init__(
+        self, store: Store, psa: PsaSource, clock: Clock, events: Events, reach: ReachBoard
+    ) -> None:
+        self._store = store
+        self._psa = psa
+        self._clock = clock
+        self._events = events
+        self._reach = reach
+        self._running = asyncio.Lock()
+
+    async def recover(self) -> None:
+        """Turn rows that a dead process left in ``sending`` into ``unclear``; call at start-up."""
+        for item in await self._store.push_items_in({PushState.SENDING}):
+            await self._unclear(item, "FlowPilot ended before ConnectWise answered.")
+
+    async def next_due(self) -> datetime | None:
+        """Return when the earliest waiting item is due, or None when nothing waits."""
+        waiting = await self._store.push_items_in({PushState.PENDING, PushState.UNCLEAR})
+        return min((item.next_try_at or item.created_at for item in waiting), default=None)
+
+    async def run_due(self) -> None:
+        """Work on every item that is due, session by session; a second caller waits its turn."""
+        async with self._running:
+            due = await self._store.due_push_items(self._clock.now())
+            for session_id in dict.fromkeys(item.session_id for item in due):
+                await self._run_session(session_id)
+
+    async def network_is_back(self) -> None:
+        """Make everything that only waits for the network due now, and do it."""
+        async with self._running:
+            for item in await self._store.push_items_in({PushState.PENDING}):
+                if item.next_try_at is not None and item.tries == 0:
+                    await self._store.save(replace(item, next_try_at=self._clock.now()))
+        await self.run_due()
+
+    async def retry(self, session_id: str) -> None:
+        """Begin again with the failed items of a session; only failed ones are touched."""
+        async with self._running:
+            items = await self._store.push_items(session_id)
+            failed = [item for item in items if item.state is PushState.FAILED]
+            if not failed:
+                raise InvalidInput("Nothing has failed here, so there is nothing to retry.")
+            now = self._clock.now()
+            for item in failed:
+                # What was ever sent is looked for once more before it is sent again.
+                was_sent = item.tries > 0 and item.kind is not PushKind.STATUS
+                await self._commit(
+                    item,
+                    state=PushState.UNCLEAR if was_sent else PushState.PENDING,
+                    tries=0,
+                    looks=LOOKS - 1 if was_sent else 0,
+                    next_try_at=now,
+                    error="",
+                )
+        await self.run_due()
+
+    async def skip(self, item_id: str, session_id: str) -> None:
+        """Leave a failed item unsent for good; what follows it may go."""
+        item = await self._failed_item(item_id, session_id)
+        await self._commit(item, state=PushState.SKIPPED, next_try_at=None)
+        await self.run_due()
+
+    async def edit(self, item_id: str, session_id: str, payload: PushPayload) -> None:
+        """Replace the payload of a failed item and send it."""
+        item = await self._failed_item(item_id, session_id)
+        await self._commit(
+            item,
+            payload=payload,
+            state=PushState.PENDING,
+            tries=0,
+            looks=0,
+            next_try_at=None,
+            error="",
+        )
+        await self.run_due()
+
+    # One session, one item
+
+    async def _failed_item(self, item_id: str, session_id: str) -> PushItem:
+        for item in await self._store.push_items(session_id):
+            if item.id == item_id:
+                if item.state is not PushState.FAILED:
+                    raise InvalidInput("Only an item that failed can be changed.")
+                return item
+        raise NotFound("There is no such item.")
+
+    async def _run_session(self, session_id: str) -> None:
+        items = sorted(
+            await self._store.push_items(session_id),
+            key=lambda item: (item.created_at, _ORDER[item.kind], item.part, item.id),
+        )
+        for position, item in enumerate(items):
+            if item.state not in _LIVE or not self._is_due(item):
+                continue
+            if item.kind is PushKind.STATUS and not all(
+                other.state in _SETTLED
+                for other in items
+                if other.kind is not PushKind.STATUS and other.ticket_id == item.ticket_id
+            ):
+                continue  # note and time first, status last
+            if item.kind is PushKind.NOTE and any(
+                other.kind is PushKind.NOTE and other.state not in _SETTLED
+                for other in items[:position]
+            ):
+                continue  # the parts of a long note land in their order
+            items[position] = await self._advance(item)
+
+    def _is_due(self, item: PushItem) -> bool:
+        return item.next_try_at is None or item.next_try_at <= self._clock.now()
+
+    async def _advance(self, item: PushItem) -> PushItem:
+        try:
+            psa = await self._psa(item.connection_id)
+        except FlowPilotError as error:
+            return await self._wait(item, error, OFFLINE_PROBE)
+        try:
+            if item.state is PushState.SENDING:
+                return await self._unclear(item, "FlowPilot was interrupted while sending.")
+            if item.state is PushState.UNCLEAR:
+                return await self._look(psa, item)
+            if item.kind is PushKind.STATUS:
+                return await self._send_status(psa, item)
+            return await self._send_record(psa, item)
+        except PsaError as error:
+            # Only reads raise to here: nothing was sent on this occasion.
+            return await self._read_failed(item, error)
+
+    async def _read_failed(self, item: PushItem, error: PsaError) -> PushItem:
+        """Judge a failed look or watermark: the item itself did not move."""
+        if item.state is PushState.UNCLEAR:
+            return await self._wait(item, error, self._pause(error, SECOND_LOOK))
+        if isinstance(error, PsaNotSent):
+            return await self._wait(item, error, self._pause(error, OFFLINE_PROBE))
+        if isinstance(error, PsaRefused):
+            return await self._fail(item, error.message)
+        return await self._try_later(replace(item, tries=item.tries + 1), error.message)
+
+    async def _send_record(self, psa: Psa, item: PushItem) -> PushItem:
+        warning = item.warning
+        if item.watermark is None:
+            ticket = await psa.ticket(item.ticket_id)
+            if ticket.merged_into:
+                warning = f"Ticket #{item.ticket_id} was merged into #{ticket.merged_into}."
+            watermark = await psa.highest_record(item.ticket_id, item.kind, item.record_kind)
+        else:
+            watermark = item.watermark  # the first one: a late record of an early try counts
+        item = await self._commit(
+            item,
+            state=PushState.SENDING,
+            watermark=watermark,
+            tries=item.tries + 1,
+            looks=0,
+            warning=warning,
+            next_try_at=None,
+        )
+        try:
+            remote_id = await self._post(psa, item)
+        except PsaNotSent as error:
+            item = replace(item, tries=item.tries - 1)
+            return await self._wait(item, error, self._pause(error, OFFLINE_PROBE))
+        except PsaRefused as error:
+            return await self._fail(item, error.message)
+        except PsaError as error:
+            return await self._unclear(item, error.message)
+        self._reach.note(System.PSA, Reach.REACHABLE)
+        return await self._sent(item, remote_id)
+
+    async def _post(self, psa: Psa, item: PushItem) -> int:
+        match item.payload:
+            case NotePayload():
+                return await psa.add_note(item.ticket_id, item.record_kind, item.payload)
+            case TimePayload():
+                return await psa.add_time(item.ticket_id, item.record_kind, item.payload)
+            case StatusPayload():
+                raise AssertionError("A status change is no record.")
+
+    async def _look(self, psa: Psa, item: PushItem) -> PushItem:
+        """Find out whether an unclear item landed; only two empty looks allow another try."""
+        if item.kind is PushKind.STATUS:
+            return await self._send_status(psa, item)
+        records = await psa.records_above(
+            item.ticket_id, item.kind, item.record_kind, item.watermark or 0
+        )
+        self._reach.note(System.PSA, Reach.REACHABLE)
+        hits = [record for record in records if _is_same(item, record)]
+        if hits:
+            warning = item.warning
+            if len(hits) > 1:
+                ids = ", ".join(str(record.id) for record in hits)
+                warning = f"ConnectWise holds this more than once: records {ids}. Please check."
+            return await self._sent(replace(item, warning=warning), hits[0].id)
+        looks = item.looks + 1
+        if looks < LOOKS:
+            return await self._commit(item, looks=looks, next_try_at=self._in(SECOND_LOOK))
+        return await self._try_later(item, item.error)
+
+    async def _send_status(self, psa: Psa, item: PushItem) -> PushItem:
+        payload = item.payload
+        assert isinstance(payload, StatusPayload)
+        ticket = await psa.ticket(item.ticket_id)
+        self._reach.note(System.PSA, Reach.REACHABLE)
+        if ticket.status.id == payload.status.id:
+            return await self._sent(item, payload.status.id)
+        if (ticket.board.id, ticket.status.id) != (payload.seen_board.id, payload.seen_status.id):
+            return await self._fail(
+                item,
+                f"The ticket is now “{ticket.status.name}” on board “{ticket.board.name}”; when "
+                f"you chose it was “{payload.seen_status.name}” on “{payload.seen_board.name}”. "
+                "Choose the status again.",
+            )
+        if item.state is PushState.UNCLEAR and item.looks + 1 < LOOKS:
+            return await self._commit(item, looks=item.looks + 1, next_try_at=self._in(SECOND_LOOK))
+        if item.state is PushState.UNCLEAR and self._tries_used(item):
+            return await self._fail(item, item.error)
+        item = await self._commit(
+            item, state=PushState.SENDING, tries=item.tries + 1, looks=0, next_try_at=None
+        )
+        try:
+            reported = await psa.change_status(item.ticket_id, item.record_kind, payload)
+        except PsaNotSent as error:
+            item = replace(item, tries=item.tries - 1)
+            return await self._wait(item, error, self._pause(error, OFFLINE_PROBE))
+        except PsaRefused as error:
+            return await self._fail(item, error.message)
+        except PsaError as error:
+            return await self._unclear(item, error.message)
+        if reported.id != payload.status.id:
+            return await self._fail(
+                item,
+                f"ConnectWise accepted the request but kept the status “{reported.name}”.",
+            )
+        return await self._sent(item, reported.id)
+
+    # Where an item goes next; each is one durable write
+
+    async def _sent(self, item: PushItem, remote_id: int) -> PushItem:
+        return await self._commit(
+            item,
+            state=PushState.SENT,
+            remote_id=str(remote_id),
+            sent_at=self._clock.now(),
+            next_try_at=None,
+            error="",
+        )
+
+    async def _fail(self, item: PushItem, why: str) -> PushItem:
+        return await self._commit(item, state=PushState.FAILED, error=why, next_try_at=None)
+
+    async def _unclear(self, item: PushItem, why: str) -> PushItem:
+        return await self._commit(
+            item,
+            state=PushState.UNCLEAR,
+            error=why,
+            looks=0,
+            next_try_at=self._in(FIRST_LOOK),
+        )
+
+    async def _wait(self, item: PushItem, error: FlowPilotError, pause: timedelta) -> PushItem:
+        """Keep an item for later without using up a try."""
+        if isinstance(error, PsaUnreachable):
+            self._reach.note(System.PSA, Reach.AWAY, error.message, pause.total_seconds())
+        state = item.state if item.state is PushState.UNCLEAR else PushState.PENDING
+        return await self._commit(
+            item, state=state, error=error.message, next_try_at=self._in(pause)
+        )
+
+    async def _try_later(self, item: PushItem, why: str) -> PushItem:
+        """Plan the next try, or give up after the last."""
+        if self._tries_used(item):
+            return await self._fail(item, why)
+        pause = BACKOFF[max(item.tries, 1) - 1]
+        return await self._commit(
+            item, state=PushState.PENDING, error=why, looks=0, next_try_at=self._in(pause)
+        )
+
+    def _tries_used(self, item: PushItem) -> bool:
+        return item.tries > len(BACKOFF)
+
+    def _in(self, pause: timedelta) -> datetime:
+        return self._clock.now() + pause
+
+    def _pause(self, error: PsaError, otherwise: timedelta) -> timedelta:
+        if isinstance(error, PsaRateLimited):
+            return timedelta(seconds=max(error.retry_after, 1.0))
+        return otherwise
+
+    async def _commit(self, item: PushItem, **changes: object) -> PushItem:
+        item = replace(item, updated_at=self._clock.now(), **changes)  # type: ignore[arg-type]  # fields of PushItem by name
+        await self._store.save(item)
+        if item.error:
+            log.info("Item %s of kind %s is %s", item.id, item.kind, item.state)
+        self._events.publish(PushChanged(item.session_id))
+        return item
+
+
+def _is_same(item: PushItem, record: RemoteRecord) -> bool:
+    """Return whether a record on the ticket is this item's: by its marker, or by its times."""
+    if item.marker in record.text:
+        return True
+    match item.payload:
+        case TimePayload() as time:
+            return (
+                record.member_identifier.casefold() == time.member_identifier.casefold()
+                and record.start == time.start
+                and record.end == time.end
+            )
+        case _:
+            return False

@@ -1,0 +1,633 @@
+"""The face of the product: every verb that a technician has, as plain async Python.
+
+Screens, tests and the command line drive FlowPilot through this class and nothing else. A verb
+checks the life-cycle table, builds the new records and commits them in one transaction; when it
+returns, what it did is on the disk. Thinking of the next card is a verb of its own
+(``next_step``), so an answer is safe before anybody starts to think, and Stop is a cancelled task.
+
+Whatever a crash interrupts is put right by ``open``: segments that nobody closed end at their
+last sign of life, documentation that was being sent becomes unclear and is looked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from flowpilot_desktop.core.attachment import Attachment
+from flowpilot_desktop.core.errors import (
+    FlowPilotError,
+    InvalidInput,
+    NotAllowed,
+    NotFound,
+    StepRefused,
+    TransitionRefused,
+)
+from flowpilot_desktop.core.events import Events, SessionChanged
+from flowpilot_desktop.core.history import (
+    AuditEntry,
+    SessionFilter,
+    SessionListing,
+    SimilarSession,
+)
+from flowpilot_desktop.core.lifecycle import Verb, moved, transition
+from flowpilot_desktop.core.ports import Clock
+from flowpilot_desktop.core.push import (
+    PsaPushStatus,
+    PushItem,
+    PushState,
+    session_push_status,
+)
+from flowpilot_desktop.core.session import (
+    ContextStatus,
+    Draft,
+    Engineer,
+    Intake,
+    Note,
+    Response,
+    Session,
+    SessionStatus,
+    Source,
+    Step,
+    StepDraft,
+    Verification,
+    answered,
+    intake_type,
+    is_verified,
+    new_id,
+    open_step,
+)
+from flowpilot_desktop.core.ticket import TicketContext, cleaned
+from flowpilot_desktop.core.timing import active_time
+from flowpilot_desktop.services.assistant import Assistant, Case, Progress
+from flowpilot_desktop.services.documentation import (
+    MAPPING_WARNING_AFTER,
+    DocumentationChoices,
+    DocumentationPreview,
+    DocumentationRules,
+    Dossier,
+    items,
+    preview,
+)
+from flowpilot_desktop.services.documentation_push import DocumentationPush
+from flowpilot_desktop.services.tickets import Tickets
+from flowpilot_desktop.services.timekeeping import Timekeeping
+from flowpilot_desktop.store import Store
+
+log = logging.getLogger(__name__)
+
+SUMMARY_LIMIT = 160
+"""Characters of a problem's headline."""
+NOTE_LIMIT = 100_000
+"""Characters of one answer or note; what is longer is refused with the number."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStarted:
+    """What starting answers."""
+
+    session: Session
+    psa_context_status: ContextStatus
+    psa_error: FlowPilotError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What closing answers."""
+
+    status: SessionStatus
+    documentation: str
+    psa_push_status: PsaPushStatus
+    psa_push_error: str = ""
+    member_mapping_warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """A session with all that a screen shows of it."""
+
+    session: Session
+    steps: tuple[Step, ...]
+    context: TicketContext | None
+    push_items: tuple[PushItem, ...]
+    push_status: PsaPushStatus
+    active_seconds: float
+    clock_runs: bool
+    engineers: dict[str, str] = field(default_factory=dict)
+    flow_title: str = ""
+    ticket_url: str = ""
+    documentation: str = ""
+
+    @property
+    def open_step(self) -> Step | None:
+        """The card that waits for an answer."""
+        return open_step(self.steps)
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether a person said that the fix holds."""
+        return is_verified(self.steps)
+
+    @property
+    def push_error(self) -> str:
+        """Why the documentation is not in the ticket, in the server's words."""
+        return next((item.error for item in self.push_items if item.error), "")
+
+
+class FlowPilotEngine:
+    """Everything that a technician can do to sessions."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        tickets: Tickets,
+        assistant: Assistant,
+        push: DocumentationPush,
+        timekeeping: Timekeeping,
+        clock: Clock,
+        events: Events,
+        me: Callable[[], Engineer],
+        rules: Callable[[], DocumentationRules],
+    ) -> None:
+        self.events = events
+        self.tickets = tickets
+        self.push = push
+        self.timekeeping = timekeeping
+        self._store = store
+        self._assistant = assistant
+        self._clock = clock
+        self._me = me
+        self._rules = rules
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._notices: dict[str, str] = {}
+
+    async def open(self) -> None:
+        """Put right what a crash left behind."""
+        closed = await self.timekeeping.recover()
+        await self.push.recover()
+        if closed:
+            log.info("%d work segments were left open and end at their last activity", closed)
+
+    async def aclose(self) -> None:
+        """End the running time; everything else is on the disk already."""
+        await self.timekeeping.end_all()
+
+    @property
+    def me(self) -> Engineer:
+        """The technician at this desktop."""
+        return self._me()
+
+    # Reading
+
+    async def session(self, session_id: str) -> SessionView:
+        """Return a session with all that a screen shows of it."""
+        session = await self._session(session_id)
+        steps = await self._store.steps(session_id)
+        segments = await self._store.segments(session_id)
+        push_items = await self._store.push_items(session_id)
+        flow = await self._assistant.flow(session.flow_id)
+        now = self._clock.now()
+        worked = active_time(segments, self.me.id, now)
+        return SessionView(
+            session=session,
+            steps=steps,
+            context=await self._context(session),
+            push_items=push_items,
+            push_status=session_push_status(push_items, has_ticket=bool(session.ticket_id)),
+            active_seconds=worked.total_seconds(),
+            clock_runs=any(s.is_open and s.engineer_id == self.me.id for s in segments),
+            engineers=await self._names(),
+            flow_title=flow.title if flow else "",
+            ticket_url=await self.tickets.url(session.ticket_id) if session.ticket_id else "",
+            documentation=await self._written(session_id),
+        )
+
+    async def sessions(
+        self,
+        which: SessionFilter = SessionFilter.ALL,
+        search: str = "",
+        limit: int = 50,
+        offset: int = 0,
+    ) -> tuple[SessionListing, ...]:
+        """Return sessions, newest first, that pass the filter and contain the words."""
+        return await self._store.sessions(which, search, limit, offset)
+
+    async def similar_sessions(self, text: str, company: str = "") -> tuple[SimilarSession, ...]:
+        """Return sessions solved before that read like this text."""
+        return await self._store.similar_sessions(text, 5, company)
+
+    def notice(self, session_id: str) -> str:
+        """Return why the session goes on without Claude, or an empty string."""
+        return self._notices.get(session_id, "")
+
+    async def drafts(self, session_id: str) -> dict[str, str]:
+        """Return the text typed but not sent, by field."""
+        return {draft.field: draft.text for draft in await self._store.drafts(session_id)}
+
+    async def save_draft(self, session_id: str, where: str, text: str) -> None:
+        """Keep text typed but not sent; an empty one is forgotten."""
+        draft = Draft(session_id, where, text, self._clock.now())
+        if text:
+            await self._store.save(draft)
+        else:
+            await self._store.forget(draft)
+
+    async def last_open_session(self) -> str:
+        """Return the id of the session that was on the screen last, if it still lives."""
+        session_id = await self._store.remembered("last_session") or ""
+        session = await self._store.session(session_id) if session_id else None
+        return session_id if session is not None and not session.status.is_final else ""
+
+    # From intake to answer
+
+    async def start_session(self, intake: Intake) -> SessionStarted:
+        """Begin a session; without ConnectWise it begins all the same."""
+        text = cleaned(intake.text)
+        if not text.strip() and not intake.ticket_id and not intake.attachment_ids:
+            raise InvalidInput(
+                "There is nothing to start from yet.",
+                hint="Choose a ticket or describe the problem in a few words.",
+            )
+        context: TicketContext | None = None
+        status, error = ContextStatus.NONE, None
+        if intake.ticket_id:
+            context, status, error = await self.tickets.context(
+                intake.connection_id, intake.ticket_id
+            )
+        now, me = self._clock.now(), self.me
+        kind = intake_type(text, intake.ticket_id, has_screenshot=bool(intake.attachment_ids))
+        session = Session(
+            id=new_id(),
+            user_id=me.id,
+            handler_id=me.id,
+            status=SessionStatus.ACTIVE,
+            intake=replace(intake, text=text, type=kind),
+            created_at=now,
+            updated_at=now,
+            problem_summary=_headline(text, context, intake.ticket_id),
+            connection_id=intake.connection_id if intake.ticket_id else "",
+            ticket_id=intake.ticket_id,
+            company=context.ticket.company.name if context else "",
+            psa_context_status=status,
+        )
+        flow = await self._assistant.matched_flow(Case(session, (), context).problem_text)
+        if flow is not None:
+            session = replace(session, flow_id=flow.id, problem_domain=flow.domain)
+        await self._store.save(
+            session,
+            me,
+            *await self.timekeeping.begun(session, me.id),
+            self._audit(session, "start"),
+            clear_drafts=[("", "intake")],
+        )
+        await self._store.remember("last_session", session.id)
+        self._changed(session.id)
+        return SessionStarted(session, status, error)
+
+    async def work_on(self, session_id: str) -> None:
+        """Let the technician's time run on this session: it is on the screen now."""
+        session = await self._session(session_id)
+        await self._store.remember("last_session", session_id)
+        if session.handler_id == self.me.id and session.status is SessionStatus.ACTIVE:
+            segments = await self.timekeeping.begun(session, self.me.id)
+            await self._store.save(*segments)
+
+    async def respond(self, session_id: str, step_id: str, response: Response) -> Step:
+        """Commit the answer to the open card and return it; its draft vanishes with it."""
+        response = replace(response, text=_typed(response.text))
+        async with self._lock(session_id):
+            session = await self._mine(session_id)
+            steps = await self._store.steps(session_id)
+            step = next((step for step in steps if step.id == step_id), None)
+            if step is None:
+                raise NotFound("That card is not part of this session.")
+            now = self._clock.now()
+            done = answered(step, response, by=self.me.id, at=now)
+            await self._store.save(
+                replace(session, updated_at=now),
+                done,
+                *await self.timekeeping.begun(session, self.me.id),
+                clear_drafts=[(session_id, step_id)],
+            )
+        self._changed(session_id)
+        return done
+
+    async def next_step(self, session_id: str, progress: Progress | None = None) -> Step | None:
+        """Think of the next card and commit it; return the open one if there is one already.
+
+        Returns None when no mind has a further card; ``notice`` then says what can be done.
+        Cancelling leaves the session as it was.
+        """
+        async with self._lock(f"think {session_id}"):
+            session = await self._session(session_id)
+            steps = await self._store.steps(session_id)
+            waiting = open_step(steps)
+            if waiting is not None or session.status is not SessionStatus.ACTIVE:
+                return waiting
+            case = Case(session, steps, await self._context(session))
+            proposal = await self._assistant.propose(case, progress)
+            self._notices[session_id] = proposal.notice
+            if proposal.draft is None:
+                self._changed(session_id)
+                return None
+            async with self._lock(session_id):
+                step = await self._append(session_id, proposal.draft)
+        self._changed(session_id)
+        return step
+
+    async def add_note(self, session_id: str, text: str, corrects: str = "") -> Step:
+        """Log a step by hand, or a correction of an answered one."""
+        text = _typed(text)
+        if not text.strip():
+            raise InvalidInput("Type what you did or saw.")
+        async with self._lock(session_id):
+            await self._mine(session_id)
+            draft = StepDraft(Note(text), Source.ENGINEER)
+            step = await self._append(
+                session_id, draft, corrects=corrects, clear_drafts=[(session_id, "note")]
+            )
+        self._changed(session_id)
+        return step
+
+    async def ask_verification(self, session_id: str) -> Step:
+        """Put a verification on the screen: no session ends as resolved without one."""
+        async with self._lock(session_id):
+            await self._mine(session_id)
+            waiting = open_step(await self._store.steps(session_id))
+            if waiting is not None and isinstance(waiting.body, Verification):
+                return waiting
+            body = Verification(
+                "Does it hold? Have the person who reported it try it again.",
+                expected_outcome="The problem no longer occurs.",
+            )
+            step = await self._append(session_id, StepDraft(body, Source.ENGINEER))
+        self._changed(session_id)
+        return step
+
+    # The ticket
+
+    async def link_ticket(self, session_id: str, connection_id: str, ticket_id: str) -> SessionView:
+        """Link a ticket in the middle of a session; what was said so far stays as it is."""
+        if not ticket_id.strip():
+            raise InvalidInput("Choose a ticket or type its number.")
+        await self._mine(session_id)
+        context, status, error = await self.tickets.context(connection_id, ticket_id)
+        async with self._lock(session_id):
+            session = await self._mine(session_id)
+            session = replace(
+                session,
+                connection_id=connection_id,
+                ticket_id=ticket_id,
+                psa_context_status=status,
+                company=context.ticket.company.name if context else session.company,
+                updated_at=self._clock.now(),
+            )
+            await self._store.save(session, self._audit(session, "link ticket", f"#{ticket_id}"))
+        self._changed(session_id)
+        if error is not None and context is None:
+            self._notices[session_id] = f"{error.message} The ticket is linked by its number."
+        return await self.session(session_id)
+
+    async def refresh_ticket(self, session_id: str) -> SessionView:
+        """Fetch the linked ticket again; the error is raised, what is known stays."""
+        session = await self._session(session_id)
+        if not session.ticket_id:
+            raise InvalidInput("No ticket is linked to this session yet.")
+        context, status, error = await self.tickets.context(
+            session.connection_id, session.ticket_id
+        )
+        if error is not None:
+            raise error
+        async with self._lock(session_id):
+            session = await self._session(session_id)
+            company = context.ticket.company.name if context else session.company
+            await self._store.save(replace(session, psa_context_status=status, company=company))
+        self._changed(session_id)
+        return await self.session(session_id)
+
+    # Pausing and ending
+
+    async def pause_session(self, session_id: str) -> Session:
+        """Stop the clock: lunch, or waiting for the customer."""
+        return await self._move(session_id, Verb.PAUSE)
+
+    async def resume_session(self, session_id: str) -> Session:
+        """Go on at the same card; nothing is asked anew."""
+        return await self._move(session_id, Verb.RESUME)
+
+    async def abandon_session(self, session_id: str, reason: str = "") -> Session:
+        """Close without documentation; the session stays in the history."""
+        return await self._move(session_id, Verb.ABANDON, end_reason=_typed(reason))
+
+    async def preview_documentation(
+        self, session_id: str, summary: str = "", action: str = ""
+    ) -> DocumentationPreview:
+        """Return the note and the time as they would leave if the session were resolved now."""
+        session = await self._session(session_id)
+        dossier = await self._dossier(session)
+        return preview(dossier, self._rules(), summary=_typed(summary), action=_typed(action))
+
+    async def resolve_session(
+        self,
+        session_id: str,
+        summary: str,
+        action: str = "",
+        choices: DocumentationChoices | None = None,
+    ) -> Closing:
+        """End a session as resolved; its documentation is durable before this returns."""
+        choices = choices or DocumentationChoices()
+        summary, action = _typed(summary), _typed(action)
+        if not summary.strip():
+            raise InvalidInput("Say in a sentence what the solution was.")
+        async with self._lock(session_id):
+            session = await self._session(session_id)
+            transition(session, Verb.RESOLVE, self.me.id)
+            if not is_verified(await self._store.steps(session_id)):
+                raise StepRefused(
+                    "Nobody has verified yet that the fix holds.",
+                    hint="Answer the verification card first; the text you typed is kept.",
+                )
+            dossier = await self._dossier(session)
+            now = dossier.as_of
+            session = moved(session, Verb.RESOLVE, self.me.id, now)
+            session = replace(
+                session, resolution_summary=summary.strip(), resolution_action=action.strip()
+            )
+            dossier = replace(dossier, session=session)
+            rules = self._rules()
+            shown = preview(dossier, rules, summary=summary, action=action)
+            note = choices.note if choices.note is not None else shown.note
+            push_items = items(dossier, rules, choices, note)
+            await self._store.save(
+                session,
+                *await self.timekeeping.ended(session_id),
+                *push_items,
+                self._audit(session, "resolve"),
+                self._written_down(session, note, now),
+                clear_drafts=[(session_id, where) for where in await self.drafts(session_id)],
+            )
+        self._changed(session_id)
+        return Closing(
+            status=session.status,
+            documentation=note,
+            psa_push_status=session_push_status(push_items, has_ticket=bool(session.ticket_id)),
+            member_mapping_warning=MAPPING_WARNING_AFTER if shown.member_mapping_warning else "",
+        )
+
+    async def retry_psa_push(self, session_id: str) -> PsaPushStatus:
+        """Try failed documentation again; offered only when it failed."""
+        await self.push.retry(session_id)
+        push_items = await self._store.push_items(session_id)
+        return session_push_status(push_items, has_ticket=True)
+
+    # Inside
+
+    async def _session(self, session_id: str) -> Session:
+        session = await self._store.session(session_id)
+        if session is None:
+            raise NotFound("This session is not on this computer.")
+        return session
+
+    async def _mine(self, session_id: str) -> Session:
+        """Return the session if the technician may work on it now."""
+        session = await self._session(session_id)
+        if session.status is not SessionStatus.ACTIVE:
+            raise TransitionRefused(
+                f"This session is {session.status.value.replace('_', ' ')}.",
+                hint="Resume it first." if session.status is SessionStatus.PAUSED else "",
+            )
+        if session.handler_id != self.me.id:
+            raise NotAllowed("Another engineer works on this session.")
+        return session
+
+    async def _move(self, session_id: str, verb: Verb, **changes: str) -> Session:
+        async with self._lock(session_id):
+            session = await self._session(session_id)
+            session = moved(session, verb, self.me.id, self._clock.now())
+            session = replace(session, **changes)  # type: ignore[arg-type]  # text fields by name
+            if session.status is SessionStatus.ACTIVE:
+                segments = await self.timekeeping.begun(session, self.me.id)
+            else:
+                segments = await self.timekeeping.ended(session_id)
+            await self._store.save(session, *segments, self._audit(session, verb.value))
+        self._changed(session_id)
+        return session
+
+    async def _append(
+        self,
+        session_id: str,
+        draft: StepDraft,
+        *,
+        corrects: str = "",
+        clear_drafts: list[tuple[str, str]] | None = None,
+    ) -> Step:
+        """Commit a draft as the session's next step; call with the session's lock held."""
+        session = await self._session(session_id)
+        steps = await self._store.steps(session_id)
+        now = self._clock.now()
+        step = Step(
+            id=new_id(),
+            session_id=session_id,
+            number=max((step.number for step in steps), default=0) + 1,
+            body=draft.body,
+            source=draft.source,
+            created_at=now,
+            created_by=self.me.id,
+            confidence=draft.confidence,
+            hypotheses=draft.hypotheses,
+            flow_id=draft.flow_id,
+            flow_node=draft.flow_node,
+            model=draft.model,
+            prompt_version=draft.prompt_version,
+            usage=draft.usage,
+            corrects=corrects,
+        )
+        if isinstance(step.body, Note):
+            step = replace(step, response=None, answered_at=now, answered_by=self.me.id)
+        await self._store.save(
+            replace(session, updated_at=now),
+            step,
+            *await self.timekeeping.begun(session, self.me.id),
+            clear_drafts=clear_drafts or [],
+        )
+        return step
+
+    async def _context(self, session: Session) -> TicketContext | None:
+        if not session.ticket_id:
+            return None
+        return await self.tickets.cached_context(session.connection_id, session.ticket_id)
+
+    async def _dossier(self, session: Session) -> Dossier:
+        context = await self._context(session)
+        flow = await self._assistant.flow(session.flow_id)
+        mapping = None
+        if session.ticket_id:
+            mapping = await self.tickets.mapping(session.connection_id, self.me)
+        return Dossier(
+            session=session,
+            steps=await self._store.steps(session.id),
+            segments=await self._store.segments(session.id),
+            sent=await self._store.push_items(session.id),
+            names=await self._names(),
+            as_of=self._now_whole(),
+            engineer_id=self.me.id,
+            mapping=mapping,
+            ticket=context.ticket if context else None,
+            flow_name=flow.title if flow else "",
+        )
+
+    def _written_down(self, session: Session, note: str, at: datetime) -> Attachment:
+        """Return the note as it was agreed to, kept with the session."""
+        return Attachment(
+            _note_id(session.id), session.id, "note.txt", "text/plain", note.encode("utf-8", "replace"), at
+        )
+
+    async def _written(self, session_id: str) -> str:
+        kept = await self._store.attachment(_note_id(session_id))
+        return kept.content.decode() if kept is not None else ""
+
+    async def _names(self) -> dict[str, str]:
+        names = {engineer.id: engineer.name for engineer in await self._store.engineers()}
+        names[self.me.id] = self.me.name
+        return names
+
+    def _now_whole(self) -> datetime:
+        return self._clock.now().replace(microsecond=0)
+
+    def _audit(self, session: Session, verb: str, detail: str = "") -> AuditEntry:
+        return AuditEntry(new_id(), self._clock.now(), self.me.id, verb, session.id, detail)
+
+    def _lock(self, name: str) -> asyncio.Lock:
+        return self._locks.setdefault(name, asyncio.Lock())
+
+    def _changed(self, session_id: str) -> None:
+        self.events.publish(SessionChanged(session_id))
+
+
+def _note_id(session_id: str) -> str:
+    return f"note-{session_id}"
+
+
+def _headline(text: str, context: TicketContext | None, ticket_id: str) -> str:
+    """Return one line that names the problem."""
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    line = context.ticket.summary.strip() if context else ""
+    line = line or first or (f"Ticket #{ticket_id}" if ticket_id else "Screenshot")
+    return line if len(line) <= SUMMARY_LIMIT else line[: SUMMARY_LIMIT - 1].rstrip() + "…"
+
+
+def _typed(text: str) -> str:
+    """Return what a technician typed, cleaned; refuse what is too long to be meant."""
+    if len(text) > NOTE_LIMIT:
+        raise InvalidInput(
+            f"That text has {len(text):,} characters; {NOTE_LIMIT:,} are the most.",
+            hint="Nothing was lost: it is still in the field. Keep the lines that matter.",
+        )
+    return cleaned(text, NOTE_LIMIT)
+
+
+__all__ = ["Closing", "FlowPilotEngine", "PushState", "SessionStarted", "SessionView"]
