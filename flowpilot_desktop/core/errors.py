@@ -39,6 +39,11 @@ A screen shows ``title``, ``message`` and ``hint``; ``retryable`` decides whethe
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flowpilot_desktop.core.session import Usage
+
 
 class FlowPilotError(Exception):
     """The world failed in a way that a person can be told about.
@@ -231,28 +236,52 @@ class ModelError(FlowPilotError):
 class ModelUnavailable(ModelError):
     """The model can't be asked.
 
-    ``reason`` is one of no_key, sign_in, permission, unreachable, timeout, rate_limited,
-    overloaded, payment, over_budget, never_send, server.
+    ``reason`` is one of no_key, sign_in, permission, model, unreachable, timeout, rate_limited,
+    overloaded, payment, over_budget, never_send, server. ``retry_after`` is in seconds, 0 for
+    unknown. ``usage`` is what was spent before it failed, or None.
     """
 
     retryable = True
 
     def __init__(
-        self, message: str = "", *, reason: str, hint: str | None = None, retry_after: float = 0.0
+        self,
+        message: str = "",
+        *,
+        reason: str,
+        title: str | None = None,
+        hint: str | None = None,
+        retryable: bool | None = None,
+        retry_after: float = 0.0,
+        usage: Usage | None = None,
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, title=title, hint=hint, retryable=retryable)
         self.reason = reason
         self.retry_after = retry_after
+        self.usage = usage
 
 
 class ModelAnswerUnusable(ModelError):
-    """The model answered, but not with a step. ``reason`` is refusal, max_tokens or malformed."""
+    """The model answered, but not with a step.
+
+    ``reason`` is one of refusal, max_tokens, malformed, too_long, not_accepted, unexpected.
+    ``usage`` is what the answer cost all the same, or None.
+    """
 
     title = "Claude's answer could not be used"
 
-    def __init__(self, message: str = "", *, reason: str, hint: str | None = None) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        reason: str,
+        title: str | None = None,
+        hint: str | None = None,
+        retryable: bool | None = None,
+        usage: Usage | None = None,
+    ) -> None:
+        super().__init__(message, title=title, hint=hint, retryable=retryable)
         self.reason = reason
+        self.usage = usage
 
 
 class QueueError(FlowPilotError):

@@ -163,7 +163,9 @@ class Picture:
 class Consultation:
     """What a model is told of a session: an opening that never changes, then turns appended.
 
-    ``must_conclude`` asks for the one best answer that the step limit forces.
+    ``must_conclude`` asks for the one best answer that the step limit forces. ``step_ids`` are the
+    ids of the recorded steps in the order of their numbers, empty where a number has none: a model
+    cites steps by number, a hypothesis by id.
     """
 
     session_id: str
@@ -171,6 +173,7 @@ class Consultation:
     turns: tuple[Turn, ...] = ()
     pictures: tuple[Picture, ...] = ()
     must_conclude: bool = False
+    step_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +213,11 @@ class Model(Protocol):
     """A language model that proposes steps. Raises ModelError's subclasses only."""
 
     def next_step(self, consultation: Consultation) -> AsyncIterator[StepProgress | StepDraft]:
-        """Yield the step as it is written, and last the whole step."""
+        """Yield the step as it is written, and last the whole step.
+
+        Whoever stops listening early closes the iterator (``contextlib.aclosing``), which ends the
+        request.
+        """
         ...
 
     async def briefing(self, consultation: Consultation) -> BriefingDraft:

@@ -254,7 +254,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class StepDraft:
-    """A step as a mind (a flow, a model, a person) proposes it, before the app gives it an id."""
+    """A step as a mind (a flow, a model, a person) proposes it, before the app gives it an id.
+
+    ``needs_person`` says that the mind would rather hand the session to somebody;
+    ``problem_summary`` and ``problem_domain`` are its words for the problem as it is known now.
+    """
 
     body: StepBody
     source: Source
@@ -265,6 +269,9 @@ class StepDraft:
     model: str = ""
     prompt_version: str = ""
     usage: Usage = Usage()
+    needs_person: bool = False
+    problem_summary: str = ""
+    problem_domain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
