@@ -188,7 +188,10 @@ class TicketScope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TicketQuery:
-    """A search for tickets. ``text`` matches number, summary, company and contact."""
+    """A search for tickets. ``text`` matches number, summary, company and contact.
+
+    ``member_identifier`` says whose tickets ``MINE`` means; empty is the member of the keys.
+    """
 
     text: str = ""
     scope: TicketScope = TicketScope.ALL_OPEN
@@ -196,6 +199,7 @@ class TicketQuery:
     status: str = ""
     page: int = 1
     page_size: int = 50
+    member_identifier: str = ""
 
 
 @dataclass(frozen=True, slots=True)
