@@ -583,7 +583,12 @@ class FlowPilotEngine:
     def _written_down(self, session: Session, note: str, at: datetime) -> Attachment:
         """Return the note as it was agreed to, kept with the session."""
         return Attachment(
-            _note_id(session.id), session.id, "note.txt", "text/plain", note.encode("utf-8", "replace"), at
+            _note_id(session.id),
+            session.id,
+            "note.txt",
+            "text/plain",
+            note.encode("utf-8", "replace"),
+            at,
         )
 
     async def _written(self, session_id: str) -> str:

@@ -35,22 +35,11 @@ from flowpilot_desktop.core.ticket import (
     TicketQuery,
     TicketStatus,
 )
+from flowpilot_desktop.psa.registry import PsaKeys
 from flowpilot_desktop.services.reach import ReachBoard
 from flowpilot_desktop.store import Store
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class PsaKeys:
-    """The key pair of an API member."""
-
-    public: str
-    private: str
-
-    def __repr__(self) -> str:
-        """Return no secret."""
-        return "PsaKeys(…)"
 
 
 PsaFactory = Callable[[PsaConnection, PsaKeys | None], Psa]

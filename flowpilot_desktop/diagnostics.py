@@ -1,0 +1,125 @@
+"""What the program can say about itself: its log, its crashes, its surroundings.
+
+The log is a small rotating file in the profile folder. Every record passes the redaction gateway
+before a handler sees it, and no module logs texts of tickets, teammates or models at all. A bug is
+logged with its traceback and shown once per kind (``crash_kind``); the report that a technician can
+copy is redacted too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import locale
+import logging
+import platform
+import sqlite3
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import TracebackType
+
+from flowpilot_desktop import __version__
+from flowpilot_desktop.core.errors import FlowPilotError
+from flowpilot_desktop.core.redaction import RedactingFilter, Redactor
+
+log = logging.getLogger(__name__)
+
+LOG_BYTES = 1_000_000
+LOG_FILES = 5
+_LIBRARIES = (
+    "PySide6-Essentials",
+    "qasync",
+    "httpx",
+    "anthropic",
+    "SQLAlchemy",
+    "keyring",
+    "APScheduler",
+    "psycopg",
+)
+
+
+def start_logging(folder: Path, level: str = "INFO") -> Path:
+    """Log to ``flowpilot.log`` in the folder, redacted; return the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "flowpilot.log"
+    handler = RotatingFileHandler(
+        path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", errors="replace"
+    )
+    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    handler.addFilter(RedactingFilter())
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.getLevelNamesMapping().get(level.upper(), logging.INFO))
+    for chatty in ("httpx", "httpcore", "anthropic", "apscheduler", "qasync", "asyncio"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A bug that came to the surface: its kind (same traceback, same kind) and a safe report."""
+
+    kind: str
+    headline: str
+    report: str
+
+
+def crash_of(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> Crash:
+    """Return what can be told of a bug; the report is redacted and holds no local variable."""
+    frames = traceback.extract_tb(trace)
+    places = "|".join(f"{frame.filename}:{frame.name}:{frame.lineno}" for frame in frames)
+    digest = hashlib.sha256(f"{kind.__name__}|{places}".encode()).hexdigest()[:12]
+    text = "".join(traceback.format_exception(kind, error, trace))
+    facts = "\n".join(f"{name}: {value}" for name, value in versions().items())
+    report = Redactor().redact(f"{text}\n{facts}").text
+    return Crash(digest, f"{kind.__name__} in {frames[-1].name if frames else '?'}", report)
+
+
+def watch_for_bugs(shown: Callable[[Crash], None]) -> Callable[[], None]:
+    """Log every uncaught error and show each kind of bug once; return what ends the watch."""
+    seen: set[str] = set()
+    before = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            before(kind, error, trace)
+            return
+        log.error("An unexpected error came to the surface", exc_info=(kind, error, trace))
+        if isinstance(error, FlowPilotError):
+            return
+        crash = crash_of(kind, error, trace)
+        if crash.kind not in seen:
+            seen.add(crash.kind)
+            shown(crash)
+
+    def end() -> None:
+        if sys.excepthook is hook:
+            sys.excepthook = before
+
+    sys.excepthook = hook
+    return end
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that matter when something is odd."""
+    facts = {
+        "FlowPilot": __version__,
+        "Python": platform.python_version(),
+        "System": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "SQLite": sqlite3.sqlite_version,
+        "Locale": locale.getlocale()[0] or "C",
+        "Time zone": "/".join(time.tzname),
+    }
+    for name in _LIBRARIES:
+        try:
+            facts[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            facts[name] = "not found"
+    return facts

@@ -1,0 +1,248 @@
+"""Where a session starts: a ticket from the picker, a typed number, own words, or several of them.
+
+The ticket picker is a part of its own (``TicketPicker``), because linking in the middle of a
+session shows the same one. Nothing waits for ConnectWise: a search that fails shows what the cache
+has and why, and a number can always be typed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+
+from PySide6.QtCore import QObject, Signal
+
+from flowpilot_desktop.core.errors import FlowPilotError
+from flowpilot_desktop.core.events import ReachChanged, SettingsChanged, System
+from flowpilot_desktop.core.history import SimilarSession
+from flowpilot_desktop.core.session import Intake
+from flowpilot_desktop.core.ticket import (
+    RecordKind,
+    Ticket,
+    TicketQuery,
+    TicketScope,
+)
+from flowpilot_desktop.services.engine import FlowPilotEngine
+from flowpilot_desktop.viewmodels.rows import Rows
+from flowpilot_desktop.viewmodels.viewmodel import ViewModel
+
+TYPING_PAUSE = 0.25
+"""Seconds without a key before a search or a draft begins."""
+CONNECT_TIP = "Connect your PSA in Settings → Integrations"
+FALLBACK_TIP = "Couldn't reach ConnectWise — you can still type the ticket details manually"
+
+
+class TicketPicker(ViewModel):
+    """Finds tickets: my own first, then what matches; from the cache when ConnectWise is away."""
+
+    def __init__(self, engine: FlowPilotEngine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._engine = engine
+        self.tickets: Rows[Ticket] = Rows(
+            lambda ticket: ticket.id, lambda ticket: f"#{ticket.id} {ticket.summary}", self
+        )
+        self.query = TicketQuery(scope=TicketScope.MINE)
+        self.is_connected = False
+        self.is_searching = False
+        self.has_more = False
+        self.from_cache = False
+        self.error: FlowPilotError | None = None
+        self.connection_id = ""
+        self._listen(engine.events, SettingsChanged, self._settings_changed)
+
+    def open(self) -> None:
+        """Learn whether a PSA is connected, and list the technician's own tickets."""
+        self.tasks.start("search", self._open())
+
+    def search(self, text: str) -> None:
+        """Search for the text once the technician pauses; empty lists the scope."""
+        self._ask(text=text.strip())
+
+    def show_scope(self, scope: TicketScope) -> None:
+        """List mine, all open, or all."""
+        self._ask(scope=scope)
+
+    def more(self) -> None:
+        """Append the next page."""
+        if self.has_more and not self.is_searching:
+            self.tasks.start("search", self._search(self.query.page + 1, pause=0))
+
+    @property
+    def typed_number(self) -> str:
+        """The ticket number that the search text is, or an empty string."""
+        text = self.query.text.lstrip("#").strip()
+        return text if text.isascii() and text.isdigit() and len(text) <= 12 else ""  # noqa: PLR2004
+
+    def _ask(self, text: str | None = None, scope: TicketScope | None = None) -> None:
+        self.query = TicketQuery(
+            text=self.query.text if text is None else text,
+            scope=scope or self.query.scope,
+        )
+        self.tasks.start("search", self._search(1, pause=0 if scope else TYPING_PAUSE))
+
+    async def _open(self) -> None:
+        connection = await self._engine.tickets.connection()
+        self.is_connected = connection is not None
+        self.connection_id = connection.id if connection else ""
+        if connection is None:
+            self.tickets.show(())
+            self.changed.emit()
+        else:
+            await self._search(1, pause=0)
+
+    async def _search(self, page: int, pause: float) -> None:
+        if pause:
+            await asyncio.sleep(pause)
+        self.is_searching = True
+        self.changed.emit()
+        query = TicketQuery(
+            text=self.query.text, scope=self._effective_scope(), page=page, page_size=50
+        )
+        try:
+            found = await self._engine.tickets.find(query)
+        finally:
+            self.is_searching = False
+        self.query = TicketQuery(text=query.text, scope=self.query.scope, page=page)
+        before = self.tickets.rows if page > 1 else ()
+        self.tickets.show((*before, *found.page.tickets))
+        self.has_more = found.page.has_more
+        self.from_cache, self.error = found.from_cache, found.error
+        self.changed.emit()
+
+    def _effective_scope(self) -> TicketScope:
+        """Search widely when words are given; the scope only orders what is listed without."""
+        if self.query.text and self.query.scope is TicketScope.MINE:
+            return TicketScope.ALL_OPEN
+        return self.query.scope
+
+    def _settings_changed(self, event: SettingsChanged) -> None:
+        if event.key.startswith("psa."):
+            self.open()
+
+
+class IntakeViewModel(ViewModel):
+    """The page on which a session starts."""
+
+    started = Signal(str)
+
+    def __init__(self, engine: FlowPilotEngine, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._engine = engine
+        self.picker = TicketPicker(engine, self)
+        self.picker.changed.connect(self.changed)
+        self.text = ""
+        self.ticket: Ticket | None = None
+        self.is_starting = False
+        self.similar: tuple[SimilarSession, ...] = ()
+        self.error: FlowPilotError | None = None
+        self.saved_at: datetime | None = None
+        self._listen(engine.events, ReachChanged, self._reach_changed)
+
+    def open(self) -> None:
+        """Restore what was typed before and list tickets."""
+        self.tasks.start("restore", self._restore())
+        self.picker.open()
+
+    def set_text(self, text: str) -> None:
+        """Take what is typed; it is on the disk within half a second."""
+        if text != self.text:
+            self.text = text
+            self.error = None
+            self.tasks.start("draft", self._save_draft())
+            self.tasks.start("similar", self._find_similar())
+            self.changed.emit()
+
+    def choose(self, ticket: Ticket) -> None:
+        """Start from this ticket."""
+        self.ticket = ticket
+        self.error = None
+        self.tasks.start("similar", self._find_similar())
+        self.changed.emit()
+
+    def choose_typed_number(self) -> None:
+        """Start from the number that was typed, found or not."""
+        number = self.picker.typed_number
+        if number:
+            self.choose(Ticket(id=number, summary="", kind=RecordKind.SERVICE))
+
+    def clear_ticket(self) -> None:
+        """Go back to choosing."""
+        self.ticket = None
+        self.changed.emit()
+
+    @property
+    def can_pull(self) -> bool:
+        """Whether "Pull from Ticket" is on."""
+        return self.picker.is_connected
+
+    @property
+    def pull_tip(self) -> str:
+        """The words beside the picker, empty when there is nothing to say."""
+        if not self.picker.is_connected:
+            return CONNECT_TIP
+        return FALLBACK_TIP if self.picker.error is not None else ""
+
+    @property
+    def start_label(self) -> str:
+        """The words on the button."""
+        return f"Start Session with Ticket #{self.ticket.id}" if self.ticket else "Start Session"
+
+    @property
+    def can_start(self) -> bool:
+        """Whether there is anything to start from."""
+        return not self.is_starting and (self.ticket is not None or bool(self.text.strip()))
+
+    def start(self) -> None:
+        """Begin the session; a second click begins no second one."""
+        if self.can_start:
+            self.tasks.start_unless_running("start", self._start())
+
+    async def _start(self) -> None:
+        self.is_starting, self.error = True, None
+        self.changed.emit()
+        try:
+            intake = Intake(
+                text=self.text,
+                connection_id=self.picker.connection_id if self.ticket else "",
+                ticket_id=self.ticket.id if self.ticket else "",
+            )
+            started = await self._engine.start_session(intake)
+        except FlowPilotError as error:
+            self.error = error
+            return
+        else:
+            self.tasks.cancel("draft")
+            self.text, self.ticket, self.similar = "", None, ()
+            self.started.emit(started.session.id)
+        finally:
+            self.is_starting = False
+            self.changed.emit()
+
+    async def _restore(self) -> None:
+        text = (await self._engine.drafts("")).get("intake", "")
+        if text and not self.text:
+            self.text = text
+            await self._find_similar()
+        self.changed.emit()
+
+    async def _save_draft(self) -> None:
+        await asyncio.sleep(TYPING_PAUSE)
+        await self._engine.save_draft("", "intake", self.text)
+
+    async def _find_similar(self) -> None:
+        await asyncio.sleep(TYPING_PAUSE)
+        words = f"{self.ticket.summary if self.ticket else ''} {self.text[:2000]}".strip()
+        company = self.ticket.company.name if self.ticket else ""
+        self.similar = await self._engine.similar_sessions(words, company) if words else ()
+        self.changed.emit()
+
+    def _reach_changed(self, event: ReachChanged) -> None:
+        if event.system is System.PSA:
+            self.changed.emit()
+
+    async def aclose(self) -> None:
+        """Keep what was typed last, then end."""
+        if self.tasks.is_running("draft"):
+            await self._engine.save_draft("", "intake", self.text)
+        await self.picker.aclose()
+        await super().aclose()

@@ -1,0 +1,298 @@
+"""The page that ends a session: what the solution was, the note and the time before they leave.
+
+The preview follows what is typed. A note that the technician edited by hand is theirs: it is no
+longer overwritten, until they ask for the written one again. Everything typed is a draft on disk
+within half a second, as on every page.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+from PySide6.QtCore import QObject, Signal
+
+from flowpilot_desktop.core.errors import FlowPilotError
+from flowpilot_desktop.core.push import NoteVisibility
+from flowpilot_desktop.core.session import Resolution
+from flowpilot_desktop.core.ticket import Ticket, TicketStatus
+from flowpilot_desktop.core.timing import TimeEntryPlan
+from flowpilot_desktop.services.documentation import (
+    DocumentationChoices,
+    DocumentationPreview,
+    StatusChoice,
+)
+from flowpilot_desktop.services.engine import Closing, FlowPilotEngine, SessionView
+from flowpilot_desktop.viewmodels.viewmodel import ViewModel
+
+PREVIEW_PAUSE = 0.25
+SUMMARY, ACTION, NOTE = "resolve.summary", "resolve.action", "resolve.note"
+
+
+class ResolveViewModel(ViewModel):
+    """What the resolve page knows and can do."""
+
+    resolved = Signal(str)
+    verification_asked = Signal(str)
+
+    def __init__(
+        self, engine: FlowPilotEngine, parent: QObject | None = None, *, asks_status: bool = False
+    ) -> None:
+        super().__init__(parent)
+        self._engine = engine
+        self.asks_status = asks_status
+        self.session_id = ""
+        self.view: SessionView | None = None
+        self.preview: DocumentationPreview | None = None
+        self.closing: Closing | None = None
+        self.error: FlowPilotError | None = None
+        self.is_closing = False
+        self._forget_entries()
+
+    def _forget_entries(self) -> None:
+        self.summary = self.action = self.note = ""
+        self.note_is_edited = False
+        self.push: bool | None = None
+        self.visibility: NoteVisibility | None = None
+        self.minutes: int | None = None
+        self.seen: Ticket | None = None
+        self.statuses: tuple[TicketStatus, ...] = ()
+        self.status: TicketStatus | None = None
+        self.status_error: FlowPilotError | None = None
+
+    def open(self, session_id: str) -> None:
+        """Show a session's end; what was typed for it before comes back."""
+        self.session_id = session_id
+        self.view = self.preview = self.closing = self.error = None
+        self._forget_entries()
+        self.tasks.start("open", self._open(session_id))
+
+    # What the technician does
+
+    def set_summary(self, text: str) -> None:
+        """Take the solution in a sentence."""
+        if text != self.summary:
+            self.summary = text
+            self._edited(SUMMARY, text)
+
+    def set_action(self, text: str) -> None:
+        """Take what was done."""
+        if text != self.action:
+            self.action = text
+            self._edited(ACTION, text)
+
+    def set_note(self, text: str) -> None:
+        """Take the note as edited by hand; from now on it is the technician's."""
+        if text != self.note:
+            self.note, self.note_is_edited = text, True
+            self._keep(NOTE, text)
+            self.changed.emit()
+
+    def write_note_again(self) -> None:
+        """Replace the edited note by the written one."""
+        self.note_is_edited = False
+        self._keep(NOTE, "")
+        self.tasks.start("preview", self._show_preview(pause=0))
+
+    def set_minutes(self, minutes: int) -> None:
+        """Set the time to bill; 0 means no time entry."""
+        self.minutes = max(0, minutes)
+        self.changed.emit()
+
+    def set_push(self, push: bool) -> None:  # noqa: FBT001 - a check box's state
+        """Choose whether anything goes to the ticket."""
+        self.push = push
+        self.changed.emit()
+
+    def set_visibility(self, visibility: NoteVisibility) -> None:
+        """Choose who can read the note."""
+        self.visibility = visibility
+        self.changed.emit()
+
+    def choose_status(self, status: TicketStatus | None) -> None:
+        """Choose the ticket's status, or None to leave it as it is."""
+        self.status = status
+        self.changed.emit()
+
+    def ask_verification(self) -> None:
+        """Put a verification card on the session page."""
+        self.tasks.start_unless_running("close", self._ask_verification())
+
+    def resolve(self) -> None:
+        """End the session with what is shown; a second click does nothing."""
+        if self.can_resolve:
+            self.tasks.start_unless_running("close", self._resolve())
+
+    # What the page shows
+
+    @property
+    def can_resolve(self) -> bool:
+        """Whether everything needed is there."""
+        ready = self.view is not None and self.preview is not None and not self.is_closing
+        return ready and self.is_verified and bool(self.summary.strip()) and self.closing is None
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether a person said that the fix holds."""
+        return self.view is not None and self.view.is_verified
+
+    @property
+    def has_ticket(self) -> bool:
+        """Whether there is a ticket to write to."""
+        return self.view is not None and bool(self.view.session.ticket_id)
+
+    @property
+    def will_push(self) -> bool:
+        """Whether the documentation goes to the ticket."""
+        if self.push is not None:
+            return self.push and self.has_ticket
+        return self.preview is not None and self.preview.will_push
+
+    @property
+    def planned_minutes(self) -> int:
+        """The minutes that the time entries sum up to as planned."""
+        plans = self.preview.time if self.preview else ()
+        return round(sum((plan.rounded for plan in plans), timedelta()) / timedelta(minutes=1))
+
+    @property
+    def shown_minutes(self) -> int:
+        """The minutes to bill as they stand: edited, else planned."""
+        return self.planned_minutes if self.minutes is None else self.minutes
+
+    @property
+    def worked(self) -> timedelta:
+        """The unbilled time that was worked, before rounding."""
+        return (
+            sum((plan.worked for plan in self.preview.time), timedelta())
+            if self.preview
+            else (timedelta())
+        )
+
+    @property
+    def status_warning(self) -> str:
+        """What to know about the chosen status before it hurts."""
+        if self.status is not None and not self.status.time_entry_allowed and self.shown_minutes:
+            return (
+                f"“{self.status.name}” does not accept time entries. "
+                "The time is entered first, then the status changes."
+            )
+        return ""
+
+    @property
+    def push_words(self) -> str:
+        """Where the documentation stands, in the words of the page."""
+        if self.closing is None or not self.has_ticket or self.view is None:
+            return ""
+        number = self.view.session.ticket_id
+        return {
+            "sent": f"Documentation pushed to ticket #{number}",
+            "pending": f"Documentation for ticket #{number} is queued, will sync shortly",
+            "pending_retry": f"Documentation for ticket #{number} is queued, will sync shortly",
+            "failed": f"Documentation did not reach ticket #{number}: {self.view.push_error}",
+        }.get(self.view.push_status.value, "")
+
+    # Inside
+
+    def _edited(self, where: str, text: str) -> None:
+        self.error = None
+        self._keep(where, text)
+        self.tasks.start("preview", self._show_preview(PREVIEW_PAUSE))
+        self.changed.emit()
+
+    def _keep(self, where: str, text: str) -> None:
+        self.tasks.start(f"draft {where}", self._save_draft(self.session_id, where, text))
+
+    async def _save_draft(self, session_id: str, where: str, text: str) -> None:
+        await asyncio.sleep(PREVIEW_PAUSE)
+        await self._engine.save_draft(session_id, where, text)
+
+    async def _open(self, session_id: str) -> None:
+        try:
+            view = await self._engine.session(session_id)
+            drafts = await self._engine.drafts(session_id)
+        except FlowPilotError as error:
+            self.error = error
+            self.changed.emit()
+            return
+        self.view = view
+        proposed = next(
+            (step.body for step in reversed(view.steps) if isinstance(step.body, Resolution)), None
+        )
+        self.summary = drafts.get(SUMMARY, proposed.text if proposed else "")
+        self.action = drafts.get(ACTION, proposed.action_taken if proposed else "")
+        if NOTE in drafts:
+            self.note, self.note_is_edited = drafts[NOTE], True
+        await self._show_preview(pause=0)
+        if self.asks_status and self.has_ticket:
+            self.tasks.start("statuses", self._load_statuses())
+
+    async def _show_preview(self, pause: float) -> None:
+        if pause:
+            await asyncio.sleep(pause)
+        try:
+            shown = await self._engine.preview_documentation(
+                self.session_id, self.summary, self.action
+            )
+        except FlowPilotError as error:
+            self.error = error
+        else:
+            self.preview = shown
+            if not self.note_is_edited:
+                self.note = shown.note
+        self.changed.emit()
+
+    async def _load_statuses(self) -> None:
+        assert self.view is not None
+        session = self.view.session
+        try:
+            self.seen, self.statuses = await self._engine.tickets.statuses(
+                session.connection_id, session.ticket_id
+            )
+        except FlowPilotError as error:
+            self.status_error = error
+        self.changed.emit()
+
+    async def _ask_verification(self) -> None:
+        await self._engine.ask_verification(self.session_id)
+        self.verification_asked.emit(self.session_id)
+
+    async def _resolve(self) -> None:
+        self.is_closing, self.error = True, None
+        self.changed.emit()
+        try:
+            self.closing = await self._engine.resolve_session(
+                self.session_id, self.summary, self.action, self._choices()
+            )
+            self.view = await self._engine.session(self.session_id)
+            self.resolved.emit(self.session_id)
+        except FlowPilotError as error:
+            self.error = error
+        finally:
+            self.is_closing = False
+            self.changed.emit()
+
+    def _choices(self) -> DocumentationChoices:
+        status = None
+        if self.status is not None and self.seen is not None:
+            status = StatusChoice(self.status, self.seen)
+        return DocumentationChoices(
+            note=self.note if self.note_is_edited else None,
+            time=self._time(),
+            visibility=self.visibility,
+            status=status,
+            push=self.push,
+        )
+
+    def _time(self) -> tuple[TimeEntryPlan, ...] | None:
+        """Return the planned entries with the edited minutes, or None for the plan as it is."""
+        if self.minutes is None or self.preview is None or self.minutes == self.planned_minutes:
+            return None
+        if not self.minutes or not self.preview.time:
+            return ()
+        first = self.preview.time[0]
+        wanted = timedelta(minutes=self.minutes)
+        span = first.end - first.start
+        if wanted <= span:
+            return (replace(first, rounded=wanted, deducted=span - wanted),)
+        return (replace(first, start=first.end - wanted, rounded=wanted, deducted=timedelta()),)
