@@ -121,7 +121,11 @@ CONTRACTS = (
         "SQLite stands behind one door; frozen dataclasses come out of it.",
     ),
     _everywhere_but("alembic", (f"{APP}.store",), "Migrations belong to the store."),
-    _everywhere_but("sqlite3", (f"{APP}.store",), "SQLite stands behind one door."),
+    _everywhere_but(
+        "sqlite3",
+        (f"{APP}.store", f"{APP}.diagnostics"),
+        "SQLite stands behind one door; diagnostics tell its version.",
+    ),
     _everywhere_but("anthropic", (f"{APP}.llm",), "Nothing of a vendor leaks through its port."),
     _everywhere_but(
         "httpx",
