@@ -7,7 +7,7 @@ through it. Every adapter gives each of its awaits a timeout. Text that leaves i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -212,7 +212,7 @@ class ModelDescription:
 class Model(Protocol):
     """A language model that proposes steps. Raises ModelError's subclasses only."""
 
-    def next_step(self, consultation: Consultation) -> AsyncIterator[StepProgress | StepDraft]:
+    def next_step(self, consultation: Consultation) -> AsyncGenerator[StepProgress | StepDraft]:
         """Yield the step as it is written, and last the whole step.
 
         Whoever stops listening early closes the iterator (``contextlib.aclosing``), which ends the

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from flowpilot_desktop.core.errors import ModelAnswerUnusable, ModelError, ModelUnavailable
@@ -30,13 +31,11 @@ from flowpilot_desktop.core.ticket import TicketContext
 from flowpilot_desktop.flows import walk
 from flowpilot_desktop.flows.library import FlowLibrary
 from flowpilot_desktop.flows.model import Flow
-from flowpilot_desktop.llm.conversation import consultation
+from flowpilot_desktop.llm.conversation import Pause, Record, TicketRead, consultation
+from flowpilot_desktop.services.model_access import ModelAccess
 from flowpilot_desktop.services.reach import ReachBoard
 
 log = logging.getLogger(__name__)
-
-ModelSource = Callable[[], Awaitable[Model]]
-"""Returns the model to ask, or raises ModelUnavailable saying why there is none."""
 
 Progress = Callable[[StepProgress], None]
 
@@ -57,6 +56,7 @@ class Case:
     session: Session
     steps: tuple[Step, ...]
     context: TicketContext | None
+    happenings: tuple[TicketRead | Pause, ...] = ()
 
     @property
     def problem_text(self) -> str:
@@ -83,11 +83,11 @@ class Assistant:
     def __init__(
         self,
         flows: Callable[[], Awaitable[FlowLibrary]],
-        model: ModelSource,
+        access: ModelAccess,
         reach: ReachBoard,
     ) -> None:
         self._flows = flows
-        self._model = model
+        self._access = access
         self._reach = reach
 
     async def matched_flow(self, text: str) -> Flow | None:
@@ -107,9 +107,10 @@ class Assistant:
         flow = await self.flow(case.session.flow_id)
         notice = ""
         try:
-            model = await self._model()
+            model = await self._access.model(case.session.company)
             draft = await self._asked(model, case, flow, progress, must_conclude=must_conclude)
         except ModelError as error:
+            self._access.failed(error)
             notice = self._noted(error)
         else:
             self._reach.note(System.MODEL, Reach.REACHABLE)
@@ -133,24 +134,26 @@ class Assistant:
         must_conclude: bool,
     ) -> StepDraft:
         question = self.consultation(case, flow, must_conclude=must_conclude)
-        async for piece in model.next_step(question):
-            if isinstance(piece, StepDraft):
-                return piece
-            if progress is not None:
-                progress(piece)
+        async with aclosing(model.next_step(question)) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, StepDraft):
+                    return piece
+                if progress is not None:
+                    progress(piece)
         raise ModelAnswerUnusable("The answer ended before it was complete.", reason="cut_off")
 
     def consultation(
         self, case: Case, flow: Flow | None, *, must_conclude: bool = False
     ) -> Consultation:
         """Return what a model is told of the case, redacted."""
-        return consultation(
+        record = Record(
             case.session,
             case.steps,
             case.context,
-            flow_text=walk.flow_text(flow) if flow else "",
-            must_conclude=must_conclude,
+            walk.flow_text(flow) if flow else "",
+            case.happenings,
         )
+        return consultation(record, must_conclude=must_conclude)
 
     def _noted(self, error: ModelError) -> str:
         if not isinstance(error, ModelUnavailable):

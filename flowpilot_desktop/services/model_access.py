@@ -1,0 +1,140 @@
+"""Whether a model may be asked right now, and which one.
+
+Every reason not to ask is a ``ModelUnavailable`` with words for the banner: no key, a client whose
+data must not leave, a budget that is used up, or a model that did not answer a moment ago (so a
+day without a network does not wait for a time-out on every card). The adapter is made when it is
+first needed and made anew after a setting or the key changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flowpilot_desktop.core.errors import CredentialsUnavailable, ModelError, ModelUnavailable
+from flowpilot_desktop.core.events import Events, SettingsChanged
+from flowpilot_desktop.core.ports import Clock, Model, Secrets
+from flowpilot_desktop.core.session import Usage, new_id
+from flowpilot_desktop.core.usage import UsageRecord
+from flowpilot_desktop.llm.prices import Price, cost_micros
+from flowpilot_desktop.store import Store
+
+KEY_NAME = "claude"
+"""The name under which the model's key lies in the keyring."""
+PAUSE_SECONDS = 60.0
+"""How long a model that did not answer is left alone."""
+_PASSING = frozenset({"unreachable", "timeout", "rate_limited", "overloaded", "server"})
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRules:
+    """The settings that decide about asking a model; money in micro-units, 0 for no budget."""
+
+    budget_micros: int = 0
+    never_send: frozenset[str] = frozenset()
+    prices: dict[str, Price] = field(default_factory=dict)
+    pauses_after_failure: bool = True
+
+
+ModelFactory = Callable[[str], Model]
+"""Makes the adapter for a key; the registry behind it knows the providers and the settings."""
+
+
+class ModelAccess:
+    """Hands out the model, or says why not."""
+
+    def __init__(
+        self,
+        store: Store,
+        secrets: Secrets,
+        factory: ModelFactory,
+        rules: Callable[[], ModelRules],
+        clock: Clock,
+        events: Events,
+    ) -> None:
+        self._store = store
+        self._secrets = secrets
+        self._factory = factory
+        self._rules = rules
+        self._clock = clock
+        self._model: Model | None = None
+        self._outdated: list[Model] = []
+        self._failure: tuple[float, ModelUnavailable] | None = None
+        self._end_listening = events.listen(SettingsChanged, self._settings_changed)
+
+    async def model(self, company: str = "") -> Model:
+        """Return the model to ask about a case of this client, or raise ModelUnavailable."""
+        rules = self._rules()
+        if company and company.casefold() in {name.casefold() for name in rules.never_send}:
+            raise ModelUnavailable(
+                f"Nothing about {company} is sent to a model, as set in Settings → Claude.",
+                reason="never_send",
+            )
+        await self._within_budget(rules)
+        if self._failure is not None:
+            until, error = self._failure
+            if self._clock.monotonic() < until:
+                raise error
+            self._failure = None
+        if self._model is None:
+            self._model = self._factory(await self._key())
+        while self._outdated:
+            await self._outdated.pop().aclose()
+        return self._model
+
+    def failed(self, error: ModelError) -> None:
+        """Remember that the model did not answer, to leave it alone for a while."""
+        if isinstance(error, ModelUnavailable) and error.reason in _PASSING:
+            pause = max(error.retry_after, PAUSE_SECONDS)
+            if self._rules().pauses_after_failure:
+                self._failure = (self._clock.monotonic() + pause, error)
+
+    def try_again(self) -> None:
+        """Ask the model again at the next card, whatever happened before."""
+        self._failure = None
+
+    def usage_record(self, session_id: str, model: str, usage: Usage) -> UsageRecord:
+        """Return the record of a call, with its cost by the price table."""
+        cost = cost_micros(model, usage, self._rules().prices)
+        return UsageRecord(new_id(), session_id, self._clock.now(), model, usage, cost)
+
+    async def spent_this_month(self) -> int:
+        """Return what the calendar month has cost so far, in micro-units."""
+        local = self._clock.now().astimezone()
+        start = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        return (await self._store.usage(since=start)).cost_micros
+
+    async def aclose(self) -> None:
+        """Close the adapter."""
+        self._end_listening()
+        self._settings_changed(SettingsChanged())
+        while self._outdated:
+            await self._outdated.pop().aclose()
+
+    async def _within_budget(self, rules: ModelRules) -> None:
+        if rules.budget_micros and await self.spent_this_month() >= rules.budget_micros:
+            raise ModelUnavailable(
+                "This month's budget for Claude is used up.",
+                reason="over_budget",
+                hint="Raise it in Settings → Claude, or finish by flow and by hand.",
+            )
+
+    async def _key(self) -> str:
+        try:
+            key = await self._secrets.read(KEY_NAME)
+        except CredentialsUnavailable as error:
+            raise ModelUnavailable(error.message, reason="no_key", hint=error.hint) from error
+        if not key:
+            raise ModelUnavailable(
+                "Claude is not set up yet.",
+                reason="no_key",
+                hint="Add a key in Settings → Claude.",
+            )
+        return key
+
+    def _settings_changed(self, event: SettingsChanged) -> None:
+        if event.key == "" or event.key.startswith(("model.", "claude")):
+            if self._model is not None:
+                self._outdated.append(self._model)
+            self._model = None
+            self._failure = None
