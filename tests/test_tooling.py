@@ -176,6 +176,74 @@ def test_a_failed_installation_is_told_and_tried_again(project):
     assert "Making a virtual environment" in _prepare(project)
 
 
+# --- system packages -------------------------------------------------------------------------
+
+# Stand-ins for dpkg-query and apt-get around one file of installed names; the first installation
+# fails, as it does when the lists are older than the archive.
+DPKG_QUERY = """#!/bin/sh
+cd "$(dirname "$0")"
+sed 's/^/installed /' installed
+exit 1
+"""
+APT_GET = """#!/bin/sh
+cd "$(dirname "$0")"
+echo "$DEBIAN_FRONTEND $*" >> calls
+case "$*" in *install*)
+    test -e stale && { rm stale; exit 100; }
+    for name; do echo "$name"; done >> installed
+esac
+"""
+WANTED = ["libegl1", "libglib2.0-0|libglib2.0-0t64", "xvfb"]
+
+
+@pytest.fixture
+def debian(tmp_path: Path) -> Path:
+    """A folder for the PATH that plays a Debian machine with one of three packages installed."""
+    folder = tmp_path / "debian"
+    folder.mkdir()
+    for name, script in (("dpkg-query", DPKG_QUERY), ("apt-get", APT_GET)):
+        (folder / name).write_text(script)
+        (folder / name).chmod(0o755)
+    (folder / "installed").write_text("libglib2.0-0t64\n")
+    (folder / "stale").touch()
+    return folder
+
+
+def _prepare_packages(debian: Path, user: int) -> tuple[int, str]:
+    code = f"""
+        import os
+        os.environ["PATH"] = {str(debian)!r} + ":" + os.environ["PATH"]
+        os.geteuid = lambda: {user}
+        import environment
+        try:
+            environment._install_packages(environment.missing_packages({WANTED}))
+        except environment.NotReadyError as error:
+            raise SystemExit(f"{{error}}")
+        assert environment.missing_packages({WANTED}) == []
+    """
+    return _outcome(code, debian.parent)
+
+
+def test_missing_packages_are_installed_by_root(debian):
+    code, words = _prepare_packages(debian, user=0)
+    assert code == 0, words
+    assert "Installing system packages, once: libegl1 xvfb" in words
+    *updates, first, update, second = (debian / "calls").read_text().splitlines()
+    install = "noninteractive -q -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends "
+    assert first == second == install + "libegl1 xvfb"
+    assert {update, *updates} == {"noninteractive -q -o DPkg::Lock::Timeout=300 update"}
+
+
+def test_missing_packages_are_named_to_everybody_else(debian):
+    code, words = _prepare_packages(debian, user=1000)
+    assert code == 1
+    command = (
+        "sudo apt-get update && sudo apt-get install --yes --no-install-recommends libegl1 xvfb"
+    )
+    assert command in words
+    assert not (debian / "calls").exists()
+
+
 # --- the command -----------------------------------------------------------------------------
 
 
