@@ -189,7 +189,7 @@ def _install_environment() -> None:
         "install",
         "--disable-pip-version-check",
         "--no-input",
-        "-q",
+        "-qq",
     ]
     install += ["--require-hashes", "--only-binary", ":all:", "-r", str(LOCKED)]
     if subprocess.run(install, env=environment, check=False).returncode != 0:
