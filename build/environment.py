@@ -182,16 +182,10 @@ def _install_environment() -> None:
     print("Installing the locked requirements; the first time takes a minute or two …", flush=True)
     _MARKER.touch()
     environment = {k: v for k, v in os.environ.items() if k not in {"PYTHONHOME", "PIP_USER"}}
-    install = [
-        str(PYTHON),
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--no-input",
-        "-qq",
-    ]
+    install = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     install += ["--require-hashes", "--only-binary", ":all:", "-r", str(LOCKED)]
+    if not sys.stdout.isatty():  # a person likes to see it move
+        install += ["-qq"]
     if subprocess.run(install, env=environment, check=False).returncode != 0:
         raise NotReadyError(
             "The requirements could not be installed; pip's own words are above. Nothing outside "
