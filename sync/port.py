@@ -248,14 +248,14 @@ class Feed:
 
     `resync` False: `rows` changed since the cursor. `resync` True: `rows` are everything
     live plus one's own that ended in the last 30 days; forget the remote picture (never
-    local work) and start from these. `epoch_changed` asks to offer the acknowledged outbox
-    rows of the last 30 days again: the server came back from a backup.
+    local work) and start from these. `restored`: the server came back from a backup; offer the
+    acknowledged outbox rows of the last 30 days again, in their order.
     """
 
     cursor: Cursor
     rows: tuple[Escalation, ...] = ()
     resync: bool = False
-    epoch_changed: bool = False
+    restored: bool = False
     server_time: datetime | None = field(default=None, compare=False)
 
 
