@@ -20,6 +20,7 @@ from flowpilot_desktop.core.ports import Consultation, Model, StepProgress
 from flowpilot_desktop.core.session import (
     STEP_LIMIT,
     Resolution,
+    Result,
     Session,
     Step,
     StepDraft,
@@ -44,6 +45,7 @@ _LIMIT_NOTICE = (
     f"{STEP_LIMIT} steps are reached. Resolve with what is known, log what you do by hand, or "
     "escalate with everything that was tried."
 )
+_SETTLED_NOTICE = "The fix is verified and confirmed. Resolve the session to write it up."
 _END_NOTICE = (
     "The troubleshooting flow has no further step. Log what you do by hand, resolve, or escalate."
 )
@@ -101,6 +103,8 @@ class Assistant:
 
     async def propose(self, case: Case, progress: Progress | None = None) -> Proposal:
         """Return the next step, from Claude or from the flow; never raises for the world."""
+        if _is_settled(case.steps):
+            return Proposal(None, _SETTLED_NOTICE)
         must_conclude = _cards(case.steps) >= STEP_LIMIT
         if must_conclude and _concluded(case.steps):
             return Proposal(None, _LIMIT_NOTICE)
@@ -118,7 +122,7 @@ class Assistant:
         if must_conclude:
             return Proposal(None, _LIMIT_NOTICE)
         draft_of_flow = walk.next_draft(flow, case.steps) if flow else None
-        if draft_of_flow is None and (flow is None or not _is_settled(case.steps)):
+        if draft_of_flow is None:
             draft_of_flow = walk.next_draft((await self._flows()).general, case.steps)
         if draft_of_flow is None:
             return Proposal(None, f"{notice} {_END_NOTICE}".strip())
@@ -175,13 +179,25 @@ def _cards(steps: tuple[Step, ...]) -> int:
     return sum(step.kind not in (StepKind.NOTE, StepKind.BRIEFING) for step in steps)
 
 
+def _last_card(steps: tuple[Step, ...]) -> Step | None:
+    return next((step for step in reversed(steps) if step.kind is not StepKind.NOTE), None)
+
+
 def _concluded(steps: tuple[Step, ...]) -> bool:
-    return bool(steps) and steps[-1].kind is StepKind.RESOLUTION
+    card = _last_card(steps)
+    return card is not None and card.kind is StepKind.RESOLUTION
 
 
 def _is_settled(steps: tuple[Step, ...]) -> bool:
-    """Return whether the last card already ended the diagnosis for good."""
-    return is_verified(steps) and _concluded(steps)
+    """Return whether a confirmed resolution already ended the diagnosis."""
+    card = _last_card(steps)
+    return (
+        is_verified(steps)
+        and card is not None
+        and card.kind is StepKind.RESOLUTION
+        and card.response is not None
+        and card.response.result is Result.WORKED
+    )
 
 
 def _lawful(draft: StepDraft, steps: tuple[Step, ...]) -> StepDraft:

@@ -45,6 +45,7 @@ class ModelAccess:
 
     def __init__(
         self,
+        *,
         store: Store,
         secrets: Secrets,
         factory: ModelFactory,
