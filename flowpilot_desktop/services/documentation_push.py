@@ -90,9 +90,14 @@ class DocumentationPush:
             await self._unclear(item, "FlowPilot ended before ConnectWise answered.")
 
     async def next_due(self) -> datetime | None:
-        """Return when the earliest waiting item is due, or None when nothing waits."""
+        """Return the next moment at which something becomes due, or None.
+
+        What is due already and did not move waits for something else: a status for its note.
+        """
+        now = self._clock.now()
         waiting = await self._store.push_items_in({PushState.PENDING, PushState.UNCLEAR})
-        return min((item.next_try_at or item.created_at for item in waiting), default=None)
+        moments = (item.next_try_at for item in waiting)
+        return min((moment for moment in moments if moment and moment > now), default=None)
 
     async def run_due(self) -> None:
         """Work on every item that is due, session by session; a second caller waits its turn."""

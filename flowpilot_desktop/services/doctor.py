@@ -1,0 +1,209 @@
+"""A self-test of everything FlowPilot stands on, with a fix for each finding.
+
+``flowpilot doctor`` prints it, the diagnostics page shows it. Every check is independent and has a
+time limit of its own, so a system that hangs costs its own line and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from flowpilot_desktop.core.errors import FlowPilotError, ModelError
+from flowpilot_desktop.core.ports import Secrets
+from flowpilot_desktop.diagnostics import versions
+from flowpilot_desktop.flows.library import FlowLibrary
+from flowpilot_desktop.services.model_access import ModelAccess
+from flowpilot_desktop.services.tickets import Tickets
+from flowpilot_desktop.store import Store
+
+TIME_LIMIT = 25.0
+"""Seconds for one check."""
+LOW_DISK = 200_000_000
+TOLERATED_SKEW = 120.0
+"""Seconds by which this computer's clock may differ from a server's."""
+_PROBE = "doctor-probe"
+
+
+class Verdict(StrEnum):
+    """How a check went."""
+
+    GOOD = "good"
+    NOTE = "note"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report. ``fix`` says what to do and is empty for what is good."""
+
+    check: str
+    verdict: Verdict
+    detail: str
+    fix: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the finding for JSON."""
+        return {key: str(value) for key, value in asdict(self).items()}
+
+
+Check = Callable[[], Awaitable[list[Finding]]]
+
+
+class Doctor:
+    """Runs the checks, all at once, and returns their findings in a fixed order."""
+
+    def __init__(
+        self,
+        *,
+        profile: Path,
+        store: Store,
+        secrets: Secrets,
+        tickets: Tickets,
+        access: ModelAccess,
+        flows: Callable[[], Awaitable[FlowLibrary]],
+    ) -> None:
+        self._profile = profile
+        self._store = store
+        self._secrets = secrets
+        self._tickets = tickets
+        self._access = access
+        self._flows = flows
+        self.further: list[tuple[str, Check]] = []
+
+    async def examine(self) -> list[Finding]:
+        """Return all findings; never raises for the world."""
+        checks: list[tuple[str, Check]] = [
+            ("Versions", self._versions),
+            ("Profile", self._profile_folder),
+            ("Store", self._store_state),
+            ("Flows", self._flow_files),
+            ("Keyring", self._keyring),
+            ("ConnectWise", self._psa),
+            ("Claude", self._model),
+            *self.further,
+        ]
+        found = await asyncio.gather(*(self._limited(name, check) for name, check in checks))
+        return [finding for findings in found for finding in findings]
+
+    async def _limited(self, name: str, check: Check) -> list[Finding]:
+        try:
+            async with asyncio.timeout(TIME_LIMIT):
+                return await check()
+        except TimeoutError:
+            return [
+                Finding(
+                    name,
+                    Verdict.BAD,
+                    f"No answer within {TIME_LIMIT:.0f} seconds.",
+                    "Check the network and whether a window of the system asks for something.",
+                )
+            ]
+        except FlowPilotError as error:
+            return [Finding(name, Verdict.BAD, error.message, error.hint or error.title)]
+
+    async def _versions(self) -> list[Finding]:
+        return [Finding(name, Verdict.GOOD, value) for name, value in versions().items()]
+
+    async def _profile_folder(self) -> list[Finding]:
+        free = (await asyncio.to_thread(shutil.disk_usage, self._profile)).free
+        low = free < LOW_DISK
+        return [
+            Finding("Profile folder", Verdict.GOOD, str(self._profile)),
+            Finding(
+                "Disk",
+                Verdict.BAD if low else Verdict.GOOD,
+                f"{free / 1e9:.1f} GB free",
+                "Free some space; saving stops when the disk is full." if low else "",
+            ),
+        ]
+
+    async def _store_state(self) -> list[Finding]:
+        report = self._store.report
+        faults = await self._store.integrity_faults()
+        if faults:
+            return [
+                Finding(
+                    "Store",
+                    Verdict.BAD,
+                    f"The database reports: {faults[0]}",
+                    "Quit FlowPilot and start it again: it restores the newest backup and carries "
+                    "over what is readable.",
+                )
+            ]
+        note = report.words
+        return [Finding("Store", Verdict.NOTE if note else Verdict.GOOD, note or "Intact.")]
+
+    async def _flow_files(self) -> list[Finding]:
+        library = await self._flows()
+        count = len(library.flows)
+        findings = [Finding("Flows", Verdict.GOOD, f"{count} flows are ready.")]
+        findings += [
+            Finding("Flow file", Verdict.BAD, str(fault), "Mend the file or remove it.")
+            for fault in library.findings
+        ]
+        return findings
+
+    async def _keyring(self) -> list[Finding]:
+        await self._secrets.write(_PROBE, "probe")
+        kept = await self._secrets.read(_PROBE)
+        await self._secrets.delete(_PROBE)
+        name = getattr(self._secrets, "backend", "keyring")
+        if kept != "probe":
+            return [
+                Finding(
+                    "Keyring",
+                    Verdict.BAD,
+                    f"{name} does not return what was stored in it.",
+                    "Unlock the system keyring, or set another one up.",
+                )
+            ]
+        return [Finding("Keyring", Verdict.GOOD, f"{name} keeps and returns secrets.")]
+
+    async def _psa(self) -> list[Finding]:
+        connection = await self._tickets.connection()
+        if connection is None:
+            return [
+                Finding(
+                    "ConnectWise",
+                    Verdict.NOTE,
+                    "Not set up.",
+                    "Connect it in Settings → Integrations.",
+                )
+            ]
+        test = await self._tickets.test(connection, None)
+        findings = [Finding("ConnectWise", Verdict.GOOD, f"{test.server} {test.version}".strip())]
+        skew = test.clock_skew_seconds
+        if skew is not None:
+            off = abs(skew) > TOLERATED_SKEW
+            findings.append(
+                Finding(
+                    "Clock",
+                    Verdict.BAD if off else Verdict.GOOD,
+                    f"{abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} the server",
+                    "Let the operating system set the time by itself." if off else "",
+                )
+            )
+        findings += [
+            Finding(
+                f"ConnectWise: {check.what}",
+                Verdict.GOOD if check.passed else Verdict.BAD,
+                "Allowed." if check.passed else "Not allowed.",
+                check.fix,
+            )
+            for check in test.checks
+        ]
+        return findings
+
+    async def _model(self) -> list[Finding]:
+        try:
+            models = await (await self._access.model()).models()
+        except ModelError as error:
+            reason = getattr(error, "reason", "")
+            verdict = Verdict.NOTE if reason == "no_key" else Verdict.BAD
+            return [Finding("Claude", verdict, error.message, error.hint)]
+        return [Finding("Claude", Verdict.GOOD, f"{len(models)} models can be used.")]

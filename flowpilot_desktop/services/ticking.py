@@ -1,0 +1,91 @@
+"""The clock of everything that happens by itself; the rows in the store are the truth.
+
+APScheduler wakes the documentation push every five minutes and at the very moment when the next
+item is due, stretches the running time once a minute, and does whatever else ``every`` was told.
+A job that is still running is not started again, and missed runs collapse into one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from flowpilot_desktop.core.events import Events, PushChanged
+from flowpilot_desktop.services.documentation_push import DocumentationPush
+from flowpilot_desktop.services.timekeeping import BEAT, Timekeeping
+
+log = logging.getLogger(__name__)
+
+PUSH_EVERY = timedelta(minutes=5)
+_DUE = "documentation is due"
+
+
+class Ticking:
+    """Starts what is due; stops with ``aclose``."""
+
+    def __init__(self, push: DocumentationPush, timekeeping: Timekeeping, events: Events) -> None:
+        self._push = push
+        self._running: set[asyncio.Task[None]] = set()
+        self._scheduler = AsyncIOScheduler(
+            timezone="UTC",
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        self.every(PUSH_EVERY, "documentation push", self.push_now)
+        self.every(BEAT, "working time", timekeeping.beat)
+        self._end_listening = events.listen(PushChanged, self._push_changed)
+
+    def start(self) -> None:
+        """Begin ticking on the running loop, and look at once what is due."""
+        self._scheduler.start()
+        self.wake()
+
+    def every(self, span: timedelta, name: str, job: Callable[[], Awaitable[object]]) -> None:
+        """Run the job every so often."""
+        self._scheduler.add_job(
+            job, "interval", seconds=span.total_seconds(), id=name, replace_existing=True
+        )
+
+    def wake(self) -> None:
+        """Look now what is due: at the start, after a verb, when the network is back."""
+        self._begin(self.push_now())
+
+    async def push_now(self) -> None:
+        """Push what is due and plan the next time."""
+        await self._push.run_due()
+        await self._plan()
+
+    async def aclose(self) -> None:
+        """Stop; what is on its way is cancelled and stays in its row."""
+        self._end_listening()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        for task in tuple(self._running):
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+
+    async def _plan(self) -> None:
+        due = await self._push.next_due()
+        if due is not None and self._scheduler.running:
+            self._run_at(due)
+
+    def _run_at(self, due: datetime) -> None:
+        self._scheduler.add_job(self.push_now, "date", run_date=due, id=_DUE, replace_existing=True)
+
+    def _push_changed(self, _: PushChanged) -> None:
+        if self._scheduler.running:
+            self._begin(self._plan())
+
+    def _begin(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Future[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("A scheduled job failed", exc_info=error)
