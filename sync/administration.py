@@ -141,6 +141,10 @@ class Administration:
         self.engineers = f"{stem}_engineer"
         self.administration = f"{stem}_admin"
 
+    def address(self) -> tuple[str, int]:
+        """Return the host and port this connection was made to."""
+        return self._connection.info.host, self._connection.info.port
+
     # --- schema -----------------------------------------------------------------------
 
     def init(self, *, to: int | None = None) -> list[str]:

@@ -72,6 +72,8 @@ CONNECT_TIMEOUT = 5.0
 _SLICE = 0.1
 """Seconds between looks at the deadline and at `drop()` while waiting for the server."""
 _PAGE = 200
+_HELLO_AGAIN = 600.0
+"""Seconds after which an open connection asks again what the server is and allows."""
 
 
 class _OutOfTimeError(psycopg.OperationalError):
@@ -119,6 +121,7 @@ class _Session:
     api: int
     hello: dict[str, Any]
     skew: timedelta
+    since: float
 
     def call(self, function: str, arguments: str, *values: object) -> list[TupleRow]:
         """Run one function of the version both sides speak and return its rows."""
@@ -519,6 +522,10 @@ class QueueClient:
         self._abandoned.clear()
         if self._session is None:
             self._session = self._open(job.deadline)
+        elif time.monotonic() - self._session.since > _HELLO_AGAIN:
+            connection = self._session.connection
+            connection.deadline = job.deadline
+            self._session = self._introduce(connection)  # the schema may have moved on
         return self._session
 
     def _open(self, deadline: float) -> _Session:
@@ -547,7 +554,7 @@ class QueueClient:
                 after = datetime.now(UTC)
                 hello: dict[str, Any] = row[0] if row else {}
                 skew = wire.moment(hello["now"]) - (before + (after - before) / 2)
-                return _Session(connection, api, hello, skew)
+                return _Session(connection, api, hello, skew, time.monotonic())
         raise errors.ServerTooOldError("This database holds no team queue this version knows.")
 
     def _parameters(self) -> dict[str, Any]:

@@ -346,6 +346,10 @@ class Queue(Protocol):
         """Say "I am here"; writes at most once a minute; nothing before version 2."""
         ...
 
+    async def sweep(self) -> int:
+        """Mark what nobody picked up in time as expired; return how many were."""
+        ...
+
     async def listen(self, on_nudge: Callable[[], None]) -> bool:
         """Ask for nudges ("poll now") as an accelerator; False where there are none.
 

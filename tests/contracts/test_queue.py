@@ -501,7 +501,6 @@ async def test_sweeping_expires_what_is_overdue_and_nothing_else(team: Team) -> 
     overdue, waiting = await team.raised(), await team.raised()
     team.rules.lapse_waiting(overdue)
     cursor = (await team.bob.changes(None)).cursor
-    assert isinstance(team.bob, QueueClient | PracticeQueue)
     assert await team.bob.sweep() == 1
     assert await team.bob.sweep() == 0
     (row,) = (await team.bob.changes(cursor)).rows
