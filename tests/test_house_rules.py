@@ -9,6 +9,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,11 @@ def tracked_files() -> list[str]:
 # --- rules on syntax -------------------------------------------------------------------------
 
 
+@cache
+def _nodes(source: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(source)))
+
+
 @dataclass(frozen=True)
 class SyntaxRule:
     """No node of a module below `where`, but for `unless`, may be one that `catches` is true of."""
@@ -52,8 +58,8 @@ class SyntaxRule:
 
     def broken_by(self, source: str, path: str) -> Iterator[str]:
         """Yields words for each place of a source text that breaks the rule."""
-        if path.startswith(self.where) and path not in self.unless:
-            for node in ast.walk(ast.parse(source)):
+        if path.startswith(self.where) and not path.startswith(self.unless):
+            for node in _nodes(source):
                 if self.catches(node):
                     yield f"{path}:{getattr(node, 'lineno', 1)}: {self.name}. {self.instead}"
 
@@ -108,6 +114,18 @@ def _is_left_open(node: ast.AST) -> bool:
         ):
             return True
         case ast.Assert(test=ast.Constant(value=True)):
+            return True
+    return False
+
+
+def _sleeps(node: ast.AST) -> bool:
+    match node:
+        case ast.Call(
+            func=ast.Attribute(value=ast.Name(id="asyncio" | "time"), attr="sleep"),
+            args=[ast.Constant(value=0), *_],
+        ):
+            return False  # lets others run, and waits for nothing
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="asyncio" | "time"), attr="sleep")):
             return True
     return False
 
@@ -176,6 +194,16 @@ SYNTAX_RULES = (
         bad="@pytest.mark.skip\ndef test(): ...",
         good="card.skip()\ntry: ...\nexcept NotImplementedError: ...",
         where=("flowpilot_desktop/", "sync/", "tests/", "build/"),
+    ),
+    SyntaxRule(
+        name="a test that sleeps",
+        catches=_sleeps,
+        instead="It is too short on a busy machine and too long on any other: await a condition.",
+        bad="async def test():\n    await asyncio.sleep(0.5)",
+        good="async def test():\n    await asyncio.sleep(0)\n    await landed.wait()",
+        where=("tests/",),
+        # Whoever plays a slow server, or looks again and again, has to take time.
+        unless=("tests/simulators/",),
     ),
     SyntaxRule(
         name="no module docstring",
