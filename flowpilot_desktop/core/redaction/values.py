@@ -1,0 +1,160 @@
+"""What can be a secret's value and what is only talk: "the password is incorrect".
+
+The nearer a text stands to a secret's name, the less its value has to look like one: after a colon
+almost anything counts, after "is" a word must not be a common one, and without any separator the
+value has to be a mixture that no ordinary word, number or identifier is.
+"""
+
+from __future__ import annotations
+
+import re
+
+_TALK = frozenset(
+    """
+    a about above absent accepted active again all allowed already also always an and any anything
+    applied as ask asked at attached authentication authorised authorized available away bad back
+    based because before being below blank both broken but by cached can cannot case changed
+    changing cleared complex compromised confidential configured correct could created current
+    dead default deleted denied different disabled documented does done either empty enabled enter
+    entered error even everything expired expires expiring fail failed fails failing false field
+    fine fixed for forgotten found from fully getting given gone good handled has have he her here
+    hidden his how ignored if in inactive included incorrect inside invalid it its just kept known
+    last leaked left length less like local locked long looking lost masked matching maybe me
+    minimum mine mismatch missing more must my n/a na needed needs never new next no none not
+    nothing now null numeric of off ok okay old on once only open optional or other our out outdated
+    over pasted pending per permanent please policy present private prompt prompted protected
+    public random rather ready really rejected removed required reset resetting resets revoked
+    right rotated safe same saved secret secure see sensitive sent set several shared she short
+    should shown simple since so some something soon stale still stored strong synced synchronized
+    tbd temporary that the their them then there they this those to too true unavailable
+    unchanged undefined under unique unknown unset unused up updated upper use used useless user
+    username using valid value vault verified very via visible was we weak were what when where
+    which who why will with within without working works would wrong yes yet you your
+    administrator admin token key password account
+    bitte siehe ist war wird wurde nicht kein keine falsch richtig korrekt abgelaufen gesperrt
+    unbekannt vergessen leer ungültig gültig geändert zurückgesetzt bekannt erforderlich muss läuft
+    gleich hier nein ja gespeichert hinterlegt der die das ein eine und oder für zu sehr noch neu
+    oublié expiré incorrect erroné inconnu vide non oui voir le la les un une dans est pas requis
+    incorrecta incorrecto caducada caducado olvidada vacía desconocida no sí si ver en el los las
+    verlopen onjuist vergeten onbekend leeg niet geen zie in het de een
+    scaduta scaduto errata errato sbagliata dimenticata vuota sconosciuta
+    expirada incorreta esquecida vazia
+    nieprawidłowe nieprawidłowy wygasło wygasł zapomniane puste nieznane błędne
+    неверный неверен истёк истек забыт забыл неизвестен пустой сброшен
+    """.split()  # noqa: SIM905 - a list of words reads best as words
+)
+_TALK_ENDING = re.compile(
+    r"[^\W\d_]{2,}(?:ed|ing|able|ible|ful|less|ive|ous|ly|tion|sion|ment)"
+    r"|(?:ge|ver|ab|zur\u00fcck|un|er|aus|ein)[^\W\d_]+(?:t|en)"
+)
+_MASKED = re.compile(r"[*\u2022\u25cf\u2217#.\-_\x00]+|x{4,}|\?+")
+_REFERENCE = re.compile(
+    r"\$\w+(?:[.:]\w+)*|\$?\{[^}]*\}+|\$\([^)]*\)?|%\w+%|<[^<>]*>|\{\{.*|\[[^\[\]]*\]|\([^()]*\)?"
+    r"|\$env:\w+|@\w+@|__\w+__|null|none|nil|undefined|os\.environ\S*|process\.env\S*",
+    re.IGNORECASE,
+)
+_LETTER = re.compile(r"[^\W\d_]")
+_DIGIT = re.compile(r"\d")
+_SIGN = re.compile(r"[^\w\s]")
+_STRONG_SIGN = re.compile(r"[!#$%&*+=?^~|\u00a3\u20ac\u00a7@<>]")
+_WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
+_HOST = re.compile(r"[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*\.[a-z]{2,12}")
+_UNIT = re.compile(
+    r"\W{0,2}(?:char|character|characters|zeichen|caract|znak|teken|letters|digits|symbols|days?|tagen?"
+    r"|minutes?|min|hours?|attempts?|times|seconds|times|%|to\s+\d|or\s+more|bit|years?|weeks?"
+    r"|months?|of\s+\d|users?|bytes)"
+)
+_IDENTIFIER = re.compile(
+    r"kb\d{6,7}|v?\d+(?:[.,:]\d+)+\w{0,4}|0x[0-9a-f]+|\d{1,4}[-/]\d{1,2}[-/]\d{1,4}"
+    r"|\d{4}-\d\d-\d\dt\S*|[#~+-]?\d+(?:[.,]\d+)*(?:st|nd|rd|th|[kmgt]i?b(?:it|ps)?|hz|mhz|ghz|ms|s"
+    r"|h|hrs?|mins?|days?|x|%|am|pm|bit|px|v|w|kg|cm|mm|\u00b0c?)?"
+    r"|[mo]365|office\d+|win(?:dows)?-?\d+|sha-?\d+|md[45]|aes-?\d+(?:-\w+)?|rc4|wpa[23]?(?:-\w+)?"
+    r"|[48]02\.1x|ipv[46]|tls1?\.?\d?|smbv?[123]|ntlmv?[12]|ldaps?|oauth2?|saml2?|utf-?8|base64"
+    r"|[\w.+'-]+@[\w-]+(?:\.[\w-]+)+|[a-z][a-z0-9+.-]*://\S*|\\\\\S*|[a-z]:\\\S*|~?/[\w./-]*"
+    r"|\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?|(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}"
+    r"|s-1-\d+(?:-\d+)+|error-?\d+|event-?\d+|aadsts\d+"
+    r"|id=\S*|\w+=\"?\w*\"?|q[1-4]|[a-z]{1,3}\d{1,3}|\w+'s|(?:and|or)/\w+|#\d+|\w+\(\w{0,3}\)",
+    re.IGNORECASE,
+)
+
+
+def is_talk(value: str) -> bool:
+    """Tell whether a value is no value: a common word, a mask, a variable, a placeholder."""
+    bare = value.strip().strip(".,;:!?\"'`").casefold()
+    return (
+        not bare
+        or bare in _TALK
+        or bool(_MASKED.fullmatch(value.strip()))
+        or bool(_REFERENCE.fullmatch(value.strip()))
+        or not any(character.isalnum() for character in value)
+    )
+
+
+def is_plain_word(value: str) -> bool:
+    """Tell whether a value is one word of letters, perhaps hyphenated."""
+    return _WORD.fullmatch(value.strip(".,;:!?")) is not None
+
+
+def is_stated(value: str, after: str) -> bool:
+    """Tell whether "is …" introduces a value: no talk, no measure, no half of a sentence.
+
+    `after` is what follows the value.
+    """
+    if is_talk(value) or (" " in value.strip() and is_talk(value.split()[0])):
+        return False
+    if value.isdigit():
+        return len(value) >= 4 and not _UNIT.match(after.lower())  # noqa: PLR2004
+    if is_plain_word(value):
+        word = value.strip(".,;:!?").casefold()
+        ends_clause = not after.strip(" \t") or after.lstrip(" \t")[0] in ".,;!)\n\r"
+        return ends_clause and not _TALK_ENDING.fullmatch(word)
+    return not is_identifier(value) and not re.fullmatch(r"\d+[-\u2013]\w+", value)
+
+
+def is_mixture(value: str, least: int = 5) -> bool:
+    """Tell whether a value looks like a secret by itself: letters with digits or signs."""
+    core = value.strip(".,;:\"'`()")
+    if len(core) < least or is_talk(value) or is_identifier(core) or not _LETTER.search(core):
+        return False
+    if _DIGIT.search(core):
+        return True
+    # Without a digit a sign must stand inside: "half-open" and "and/or" are words.
+    inner = core[1:]
+    return bool(_STRONG_SIGN.search(inner)) and not re.search(r"[=<>|]", inner)
+
+
+def is_hard_mixture(value: str) -> bool:
+    """Tell whether a value is a mixture that hardly anything but a secret is."""
+    core = value.strip(".,;:\"'`()")
+    return (
+        len(core) >= 8  # noqa: PLR2004 - shorter ones are model names
+        and is_mixture(value)
+        and bool(_STRONG_SIGN.search(core[1:]))
+        and bool(_DIGIT.search(core) or (core != core.lower() and core != core.upper()))
+    )
+
+
+def is_identifier(value: str) -> bool:
+    """Tell whether a value is a version, date, size, address, path, GUID or error code."""
+    return bool(_IDENTIFIER.fullmatch(value) or _HOST.fullmatch(value))
+
+
+def is_key(value: str, least: int = 6) -> bool:
+    """Tell whether a labelled value can be a key or token."""
+    return (
+        len(value) >= least
+        and not is_talk(value)
+        and bool(_DIGIT.search(value) or len(value) >= 20 or not is_plain_word(value))  # noqa: PLR2004
+        and not re.fullmatch(r"[\d,.]{1,9}", value)
+    )
+
+
+def is_long_key(value: str) -> bool:
+    """Tell whether a value can be a key without any separator before it."""
+    core = value.strip(".,;:\"'`()")
+    return (
+        len(core) >= 12  # noqa: PLR2004 - shorter ones are names
+        and bool(_DIGIT.search(core))
+        and bool(_LETTER.search(core))
+        and not is_identifier(core)
+    )
