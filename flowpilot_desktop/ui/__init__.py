@@ -1,0 +1,1 @@
+"""What a screen looks like: the only QtWidgets. ``theme`` first, ``window`` holds the pages."""

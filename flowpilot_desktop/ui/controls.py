@@ -1,0 +1,525 @@
+"""The small parts that everything is built of: buttons, badges, icons, the field for answers.
+
+Sizes come from ``theme().px`` and font metrics; colours from the stylesheet, or, where a part
+paints itself, from ``theme().colour`` at the moment of painting, so that a change of theme needs
+no more than a repaint.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from PySide6.QtCore import QEvent, QMimeData, QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtGui import (
+    QColor,
+    QFocusEvent,
+    QFont,
+    QFontMetrics,
+    QKeyEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QTextOption,
+)
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QPlainTextEdit,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from flowpilot_desktop.ui.text import SHOWN_LIMIT, PlainText, bounded_runs, copied, displayable, tip
+from flowpilot_desktop.ui.theme import theme
+
+_ICON_TOKENS = {
+    "primary": "on_accent",
+    "amber": "on_amber",
+    "danger": "on_red",
+    "quiet": "muted",
+    "icon": "muted",
+    "link": "accent_text",
+}
+_TEXT_LIMIT = 200_000
+_FOLD_LENGTH = 900
+_FOLD_LINES = 12
+_CODE_LINES = 20
+
+
+def with_tone(widget: QWidget, tone: str, name: str = "tone") -> None:
+    """Set a dynamic property that the stylesheet looks at, and let it take effect."""
+    if widget.property(name) != tone:
+        widget.setProperty(name, tone)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+        widget.update()
+
+
+class Button(QPushButton):
+    """A push button with a tinted icon.
+
+    ``variant`` is primary, amber, danger, quiet, link, icon, or empty for a plain one.
+    """
+
+    def __init__(
+        self,
+        text: str = "",
+        *,
+        icon: str = "",
+        variant: str = "",
+        hint: str = "",
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._icon_name = icon
+        self._variant = variant
+        if variant:
+            self.setProperty("variant", variant)
+        self.setAutoDefault(False)
+        self.setToolTip(hint)
+        self.setAccessibleName(text or hint)
+        if text:
+            self.setText(text.replace("&", "&&"))
+        self._tint()
+
+    def show_text(self, text: str) -> None:
+        """Change the words, also for screen readers."""
+        shown = text.replace("&", "&&")
+        if shown != self.text():
+            self.setText(shown)
+            self.setAccessibleName(text)
+
+    def show_icon(self, name: str) -> None:
+        """Change the icon."""
+        if name != self._icon_name:
+            self._icon_name = name
+            self._tint()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Tint the icon anew when the theme changed."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
+            self._tint()
+
+    def _tint(self) -> None:
+        if self._icon_name:
+            ink = _ICON_TOKENS.get(self._variant, "text")
+            self.setIcon(theme().icon(self._icon_name, ink))
+            self.setIconSize(theme().icon_size())
+
+
+class FoldedText(QWidget):
+    """A text that shows its beginning, and all of it (up to ``SHOWN_LIMIT``) on demand."""
+
+    def __init__(
+        self, text: str = "", parent: QWidget | None = None, *, role: str = "", tone: str = ""
+    ) -> None:
+        super().__init__(parent)
+        self._whole = ""
+        self._is_open = False
+        self._label = PlainText("", self, role=role, tone=tone)
+        self._more = Button("Show all", variant="link", parent=self)
+        self._more.clicked.connect(self._toggle)
+        self._more.hide()
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(2)
+        rows.addWidget(self._label)
+        rows.addWidget(self._more, 0, Qt.AlignmentFlag.AlignLeft)
+        self.show_text(text)
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return self._whole
+
+    def show_text(self, text: str) -> None:
+        """Show a text, folded if it is long."""
+        self._whole = text
+        beginning = self._beginning()
+        is_long = len(beginning) < len(text)
+        self._more.setVisible(is_long)
+        if not is_long or self._is_open:
+            self._label.show_text(text)
+            hidden = len(text) - SHOWN_LIMIT
+            tail = f" ({hidden:,} more can be copied)" if hidden > 0 else ""
+            self._more.show_text(f"Show less{tail}")
+        else:
+            self._label.show_text(beginning.rstrip() + " …")
+            self._more.show_text(f"Show all ({len(text):,} characters)")
+
+    def _beginning(self) -> str:
+        lines = self._whole.split("\n", _FOLD_LINES)
+        text = "\n".join(lines[:_FOLD_LINES]) if len(lines) > _FOLD_LINES else self._whole
+        # A fold that hides three words would only be in the way.
+        return text[:_FOLD_LENGTH] if len(text) > _FOLD_LENGTH * 1.2 else text
+
+    @Slot()
+    def _toggle(self) -> None:
+        self._is_open = not self._is_open
+        self.show_text(self._whole)
+
+
+class IconView(QWidget):
+    """A tinted icon."""
+
+    def __init__(
+        self, icon: str, ink: str = "muted", size: int = 16, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._icon, self._ink, self._size = icon, ink, size
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+
+    def show_icon(self, icon: str, ink: str | None = None) -> None:
+        """Change icon and colour."""
+        self._icon, self._ink = icon, ink or self._ink
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Square."""
+        return theme().icon_size(self._size)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002 - Qt's signature
+        """Paint the icon in the middle."""
+        pixels = theme().px(self._size)
+        painter = QPainter(self)
+        left, top = (self.width() - pixels) // 2, (self.height() - pixels) // 2
+        pixmap = theme().pixmap(self._icon, self._ink, pixels, self.devicePixelRatioF())
+        painter.drawPixmap(left, top, pixmap)
+        painter.end()
+
+
+BADGE_COLOURS = {
+    "neutral": ("badge", "badge_text", ""),
+    "red": ("red", "on_red", ""),
+    "amber": ("amber", "on_amber", ""),
+    "accent": ("accent_soft", "accent_text", "accent_border"),
+    "green": ("green_card", "green_text", "green_border"),
+    "soft_amber": ("amber_card", "amber_text", "amber_border"),
+    "soft_red": ("red_card", "red_text", "red_border"),
+}
+
+
+class Badge(QWidget):
+    """A word or a number in a pill; tones are the keys of ``_BADGE_COLOURS``."""
+
+    def __init__(
+        self, text: str = "", tone: str = "neutral", parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._text, self._tone = "", tone
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self.show_text(text, tone)
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return self._text
+
+    def show_text(self, text: str, tone: str | None = None) -> None:
+        """Show words in a tone."""
+        line = " ".join(displayable(text, 200).split())
+        if line != self._text:
+            self._text = copied(line)
+            self.setAccessibleName(self._text)
+            self.updateGeometry()
+        self._tone = tone or self._tone
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Return room for the text and the round ends."""
+        metrics = QFontMetrics(self._font())
+        height = metrics.height() + theme().px(4)
+        width = metrics.horizontalAdvance(self._text) + 2 * theme().px(9)
+        return QSize(max(width, height), height)
+
+    def minimumSizeHint(self) -> QSize:
+        """Narrow enough to be elided."""
+        hint = self.sizeHint()
+        return QSize(min(hint.width(), theme().px(44)), hint.height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002 - Qt's signature
+        """Paint pill and text."""
+        ground, ink, border = BADGE_COLOURS[self._tone]
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        box = QRectF(self.rect())
+        if border:
+            box.adjust(0.5, 0.5, -0.5, -0.5)
+            painter.setPen(QPen(theme().colour(border), 1))
+        else:
+            painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme().colour(ground))
+        painter.drawRoundedRect(box, box.height() / 2, box.height() / 2)
+        painter.setPen(theme().colour(ink))
+        font = self._font()
+        painter.setFont(font)
+        room = self.width() - 2 * theme().px(6)
+        text = QFontMetrics(font).elidedText(self._text, Qt.TextElideMode.ElideRight, room)
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, text)
+        painter.end()
+        self.setToolTip("" if text == self._text else tip(self._text))
+
+    def _font(self) -> QFont:
+        return theme().font("kicker", QFont.Weight.DemiBold)
+
+
+class Dot(QWidget):
+    """A small filled circle in the colour of a ink; hollow when nothing is set up."""
+
+    def __init__(self, ink: str = "muted", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._ink, self._is_hollow = ink, False
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+
+    def show_ink(self, ink: str, *, hollow: bool = False) -> None:
+        """Change the colour."""
+        self._ink, self._is_hollow = ink, hollow
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """Square."""
+        return QSize(theme().px(8), theme().px(8))
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002 - Qt's signature
+        """Paint the circle."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        box = QRectF(self.rect()).adjusted(1, 1, -1, -1)
+        colour = theme().colour(self._ink)
+        painter.setPen(QPen(colour, 1.4) if self._is_hollow else Qt.PenStyle.NoPen)
+        painter.setBrush(Qt.BrushStyle.NoBrush if self._is_hollow else colour)
+        painter.drawEllipse(box)
+        painter.end()
+
+
+class Meter(QWidget):
+    """A bar from amber to green with a tick where the guess becomes guidance."""
+
+    def __init__(self, tick: float, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._tick = tick
+        self._value = 0.0
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def show_value(self, value: float) -> None:
+        """Show a value of 0..1."""
+        value = min(1.0, max(0.0, value))
+        if value != self._value:
+            self._value = value
+            self.update()
+
+    def sizeHint(self) -> QSize:
+        """Return room for a bar and its tick."""
+        return QSize(theme().px(120), theme().px(20))
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002 - Qt's signature
+        """Paint track, bar and tick."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        height = theme().px(8)
+        track = QRectF(0, (self.height() - height) / 2, self.width(), height)
+        painter.setBrush(theme().colour("track"))
+        painter.drawRoundedRect(track, height / 2, height / 2)
+        if self._value > 0:
+            filled = QRectF(track)
+            filled.setWidth(max(height, track.width() * self._value))
+            painter.setBrush(self._colour())
+            painter.drawRoundedRect(filled, height / 2, height / 2)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, on=False)
+        place = round(self.width() * self._tick)
+        painter.fillRect(place, 0, max(1, theme().px(1.5)), self.height(), theme().colour("text"))
+        painter.end()
+
+    def _colour(self) -> QColor:
+        """Amber below the tick, green from it: one colour says one thing."""
+        return theme().colour("green" if self._value >= self._tick else "amber")
+
+
+class OptionButton(QPushButton):
+    """An answer to choose: a key cap with its number, and a label that wraps."""
+
+    def __init__(self, number: int, label: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("variant", "option")
+        self.setAutoDefault(False)
+        self.setAccessibleName(copied(displayable(label)))
+        px = theme().px
+        row = QHBoxLayout(self)
+        row.setContentsMargins(px(10), px(8), px(12), px(8))
+        row.setSpacing(px(10))
+        if number <= 9:  # noqa: PLR2004 - the keys 1 to 9
+            cap = PlainText(str(number), self, role="keycap", wraps=False, selectable=False)
+            cap.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            row.addWidget(cap, 0, Qt.AlignmentFlag.AlignVCenter)
+            self.setAccessibleDescription(f"Press {number}")
+        self._label = PlainText(label, self, selectable=False)
+        row.addWidget(self._label, 1, Qt.AlignmentFlag.AlignVCenter)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    @property
+    def natural_width(self) -> int:
+        """The width that the label wants on one line."""
+        self._label.ensurePolished()
+        text = self._label.fontMetrics().horizontalAdvance(copied(self._label.text()))
+        return text + theme().px(62)
+
+    def sizeHint(self) -> QSize:
+        """Return what its own layout wants, not what a push button's text would."""
+        layout = self.layout()
+        assert layout is not None
+        return layout.totalSizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        """Return what its own layout needs."""
+        layout = self.layout()
+        assert layout is not None
+        return layout.totalMinimumSize()
+
+
+class CodeBox(QPlainTextEdit):
+    """Something to run, exactly as it is: monospaced, read-only, as high as its text."""
+
+    def __init__(self, text: str, name: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setReadOnly(True)
+        self.setAccessibleName(name)
+        self.setProperty("role", "code")
+        self.setTabChangesFocus(True)
+        self.setWordWrapMode(QTextOption.WrapMode.WrapAnywhere)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+        self.document().setDocumentMargin(0)
+        shown = bounded_runs(text[:_TEXT_LIMIT])
+        self._lines = shown.split("\n")
+        self.setPlainText(shown)
+
+    def hasHeightForWidth(self) -> bool:
+        """Return True: a narrow box is higher."""
+        return True
+
+    def heightForWidth(self, width: int) -> int:
+        """As high as the text on that width, one to twenty lines."""
+        self.ensurePolished()
+        metrics = self.fontMetrics()
+        padding = 2 * theme().px(10) + 2
+        room = max(1, width - padding)
+        lines = sum(max(1, ceil(metrics.horizontalAdvance(line) / room)) for line in self._lines)
+        if lines > _CODE_LINES:
+            self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
+        return min(lines, _CODE_LINES) * metrics.lineSpacing() + 2 * theme().px(8) + 2
+
+    def sizeHint(self) -> QSize:
+        """Wide, and one line high until the width is known."""
+        return QSize(theme().px(400), self.heightForWidth(theme().px(400)))
+
+    def minimumSizeHint(self) -> QSize:
+        """Narrow, one line high."""
+        self.ensurePolished()
+        return QSize(theme().px(80), self.fontMetrics().lineSpacing() + 2 * theme().px(8) + 2)
+
+
+class AnswerEdit(QPlainTextEdit):
+    """A field that grows with what is typed: Enter sends, Shift+Enter begins a new line."""
+
+    submitted = Signal()
+    left = Signal()
+
+    def __init__(
+        self,
+        placeholder: str,
+        name: str,
+        parent: QWidget | None = None,
+        *,
+        sends: bool = True,
+        lines: int = 1,
+    ) -> None:
+        super().__init__(parent)
+        self._sends = sends
+        self._least_lines = lines
+        self._height = 0
+        self.setPlaceholderText(placeholder)
+        self.setAccessibleName(name)
+        self.setTabChangesFocus(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.document().setDocumentMargin(0)
+        self.textChanged.connect(self._grow)
+
+    @property
+    def text(self) -> str:
+        """What was typed."""
+        return self.toPlainText()
+
+    def show_text(self, text: str) -> None:
+        """Put a text in, the cursor at its end."""
+        if text != self.toPlainText():
+            self.setPlainText(bounded_runs(text[:_TEXT_LIMIT]))
+            cursor = self.textCursor()
+            cursor.movePosition(cursor.MoveOperation.End)
+            self.setTextCursor(cursor)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Send with Enter."""
+        is_enter = event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        shift = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+        control = event.modifiers() & Qt.KeyboardModifier.ControlModifier
+        if is_enter and ((self._sends and not shift) or control):
+            self.submitted.emit()
+            event.accept()
+        else:
+            super().keyPressEvent(event)
+
+    def insertFromMimeData(self, source: QMimeData) -> None:
+        """Paste plain text only; endless lines are broken, for laying them out takes minutes."""
+        room = max(0, _TEXT_LIMIT - self.document().characterCount())
+        self.insertPlainText(bounded_runs(source.text()[:room]))
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """Tell that the technician went elsewhere, so that the draft is saved now."""
+        super().focusOutEvent(event)
+        self.left.emit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Grow with the lines that this width makes."""
+        super().resizeEvent(event)
+        self._grow()
+
+    def sizeHint(self) -> QSize:
+        """As high as the text, one to eight lines."""
+        self.ensurePolished()
+        lines = max(self._least_lines, round(self.document().size().height()))
+        self._height = self._height_of(min(8, lines))
+        return QSize(theme().px(200), self._height)
+
+    def minimumSizeHint(self) -> QSize:
+        """As high as the text."""
+        return QSize(theme().px(80), self.sizeHint().height())
+
+    @Slot()
+    def _grow(self) -> None:
+        lines = round(self.document().size().height())
+        policy = Qt.ScrollBarPolicy.ScrollBarAlwaysOff
+        if lines > 8:  # noqa: PLR2004 - the most that is shown at once
+            policy = Qt.ScrollBarPolicy.ScrollBarAsNeeded
+        if policy != self.verticalScrollBarPolicy():
+            self.setVerticalScrollBarPolicy(policy)
+        if self.sizeHint().height() != self.height():
+            self.updateGeometry()
+
+    def _height_of(self, lines: int) -> int:
+        # The stylesheet's padding and border are in the viewport's margins only once it is shown.
+        return lines * self.fontMetrics().lineSpacing() + 2 * theme().px(8) + 2
