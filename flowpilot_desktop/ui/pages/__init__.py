@@ -1,0 +1,1 @@
+"""The pages of the window. Each has a view-model and an idempotent ``_render``."""
