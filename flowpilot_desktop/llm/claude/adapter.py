@@ -18,7 +18,7 @@ from contextlib import aclosing, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from flowpilot_desktop.core.errors import ModelAnswerUnusable, ModelError
+from flowpilot_desktop.core.errors import ModelAnswerUnusable, ModelError, ModelUnavailable
 from flowpilot_desktop.core.ports import (
     BriefingDraft,
     Consultation,
@@ -82,15 +82,16 @@ class Claude:
                     async for _ in growths:
                         if progress := reading.progress(reply):
                             yield progress
-                spent += reply.usage
-                draft = self._draft(schema, reply, consultation, spent)
+                draft = self._draft(schema, reply, consultation, spent + reply.usage)
             except schema.Malformed as error:
+                spent += reply.usage
                 if fault is not None:
-                    raise failures.malformed(reply) from error
+                    raise failures.malformed(spent) from error
                 log.warning("Claude's answer %s was no card: %s", reply.message_id, error)
                 fault = (reply.text, str(error))
-            except ModelError as error:
+            except (ModelUnavailable, ModelAnswerUnusable) as error:
                 if not self._gave_up_ability(error):
+                    error.usage = spent + reply.usage
                     raise
             else:
                 yield draft
@@ -111,7 +112,7 @@ class Claude:
         try:
             answer = schema.parsed_briefing(reply.text)
         except schema.Malformed as error:
-            raise failures.malformed(reply) from error
+            raise failures.malformed(reply.usage) from error
         return schema.briefing_draft(answer, model=reply.model, usage=reply.usage)
 
     async def models(self) -> tuple[ModelDescription, ...]:
@@ -162,9 +163,7 @@ class Claude:
         if not reply.is_started:
             raise failures.garbled()
         if not reply.is_complete:
-            error = failures.cut_off()
-            error.usage = reply.usage
-            raise error
+            raise failures.cut_off()
 
     @contextmanager
     def _translated(self, reply: Reply | None = None) -> Iterator[None]:
@@ -184,7 +183,6 @@ class Claude:
     ) -> StepDraft:
         """Return a whole answer as a step, or raise Malformed or why it is none."""
         if (refusal := failures.refusal_of(reply)) is not None:
-            refusal.usage = spent
             raise refusal
         try:
             answer = schema.parsed(reply.text)
@@ -197,9 +195,7 @@ class Claude:
             )
         except schema.Malformed as error:
             if reply.stop_reason != "end_turn":
-                stopped = failures.stopped_early(reply)
-                stopped.usage = spent
-                raise stopped from error
+                raise failures.stopped_early(reply) from error
             raise
         return draft
 

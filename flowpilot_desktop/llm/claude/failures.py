@@ -9,6 +9,7 @@ the cause, never shown.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,14 @@ from flowpilot_desktop.core.errors import ModelAnswerUnusable, ModelError, Model
 if TYPE_CHECKING:
     import anthropic
 
+    from flowpilot_desktop.core.session import Usage
     from flowpilot_desktop.llm.claude.reply import Reply
+
+log = logging.getLogger(__name__)
 
 _SAFE = "Everything in this session is saved; go on by flow or by hand"
 _TRY = f"{_SAFE}, or try again."
-_SETTINGS = "Settings → Integrations → Claude"
+_SETTINGS = "Settings → Claude"
 
 
 @contextmanager
@@ -92,14 +96,14 @@ def closed() -> ModelUnavailable:
     )
 
 
-def malformed(reply: Reply) -> ModelAnswerUnusable:
+def malformed(usage: Usage) -> ModelAnswerUnusable:
     """Return what to say when the answer was no card, and neither was its repair."""
     return ModelAnswerUnusable(
         "Claude answered twice, and neither answer was a card that can be shown.",
         reason="malformed",
         hint=f"{_SAFE}; Claude reads along and can be asked again at the next step.",
         retryable=True,
-        usage=reply.usage,
+        usage=usage,
     )
 
 
@@ -209,6 +213,7 @@ def _broken(reply: Reply | None) -> ModelUnavailable:
 def _status(error: anthropic.APIStatusError) -> ModelError:
     """Read the kind of error from the body, which an error inside a stream has too."""
     kind = error.type or ""
+    log.warning("Claude answered %s %s, request %s", error.status_code, kind, error.request_id)
     message = (error.api_message or "").lower()
     status = error.status_code
     reason = _KINDS.get(kind) or _STATUSES.get(status) or ("server" if status >= 500 else "")  # noqa: PLR2004

@@ -66,11 +66,14 @@ class Reply:
         return False
 
     def take_whole(self, message: Any) -> None:
-        """Take an answer that came in one piece."""
-        self._start(message)
-        for index, block in enumerate(message.content or ()):
-            if getattr(block, "type", "") == "text":
-                self._blocks[index] = [block.text]
+        """Take an answer that came in one piece; ValueError for something else."""
+        try:
+            self._start(message)
+            for index, block in enumerate(message.content or ()):
+                if getattr(block, "type", "") == "text":
+                    self._blocks[index] = [block.text]
+        except (AttributeError, TypeError) as error:
+            raise ValueError("What came is no message") from error
         self._stop(message)
         self.is_complete = True
 
