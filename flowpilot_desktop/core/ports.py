@@ -62,6 +62,10 @@ class Secrets(Protocol):
         """Forget the secret; absent is fine."""
         ...
 
+    async def aclose(self) -> None:
+        """Let go of the keyring."""
+        ...
+
 
 class Psa(Protocol):
     """A ticketing system. Raises PsaError's subclasses only."""
@@ -212,7 +216,7 @@ class ModelDescription:
 class Model(Protocol):
     """A language model that proposes steps. Raises ModelError's subclasses only."""
 
-    def next_step(self, consultation: Consultation) -> AsyncGenerator[StepProgress | StepDraft]:
+    def next_step(self, consultation: Consultation) -> AsyncGenerator[StepProgress | StepDraft, None]:
         """Yield the step as it is written, and last the whole step.
 
         Whoever stops listening early closes the iterator (``contextlib.aclosing``), which ends the

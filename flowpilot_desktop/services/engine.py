@@ -41,6 +41,7 @@ from flowpilot_desktop.core.push import (
     PushState,
     session_push_status,
 )
+from flowpilot_desktop.core.redaction import RedactedText, Redactor
 from flowpilot_desktop.core.session import (
     ContextStatus,
     Draft,
@@ -483,6 +484,14 @@ class FlowPilotEngine:
         await self.push.retry(session_id)
         push_items = await self._store.push_items(session_id)
         return session_push_status(push_items, has_ticket=True)
+
+    async def export(self, session_id: str) -> RedactedText:
+        """Return a session's note for a file: as it was agreed to, else as it stands now."""
+        session = await self._session(session_id)
+        written = await self._written(session_id)
+        if not written:
+            written = preview(await self._dossier(session), self._rules()).note
+        return Redactor().redact(written)
 
     # Inside
 

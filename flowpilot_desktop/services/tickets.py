@@ -97,6 +97,10 @@ class Tickets:
         await self._store.save(connection)
         self._events.publish(SettingsChanged("psa.connection"))
 
+    async def has_keys(self, connection: PsaConnection) -> bool:
+        """Return whether keys for the connection are in the keyring."""
+        return await self._secrets.read(keys_name(connection.id)) is not None
+
     async def disconnect(self) -> None:
         """Forget the connection and its keys; sessions keep what was pulled."""
         connection = await self.connection()
@@ -239,6 +243,10 @@ class Tickets:
             return None
         member, how = found
         return await self.map_member(connection_id, engineer, member, how=how)
+
+    async def kept_mapping(self, connection_id: str, engineer: Engineer) -> MemberMapping | None:
+        """Return the mapping that is known already, asking nobody."""
+        return await self._store.mapping(connection_id, engineer.id)
 
     async def map_member(
         self, connection_id: str, engineer: Engineer, member: Member, *, how: str = "by_hand"

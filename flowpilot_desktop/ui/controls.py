@@ -107,8 +107,10 @@ class Button(QPushButton):
     def _tint(self) -> None:
         if self._icon_name:
             ink = _ICON_TOKENS.get(self._variant, "text")
-            self.setIcon(theme().icon(self._icon_name, ink))
-            self.setIconSize(theme().icon_size())
+            gap = theme().px(3) if self.text() else 0  # Fusion's own four pixels are too few
+            self.setIcon(theme().icon(self._icon_name, ink, gap=gap))
+            size = theme().icon_size()
+            self.setIconSize(QSize(size.width() + gap, size.height()))
 
 
 class FoldedText(QWidget):
@@ -212,6 +214,7 @@ class Badge(QWidget):
     ) -> None:
         super().__init__(parent)
         self._text, self._tone = "", tone
+        self._is_small = False
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.show_text(text, tone)
 
@@ -219,6 +222,13 @@ class Badge(QWidget):
     def text(self) -> str:
         """What it says."""
         return self._text
+
+    def show_small(self, *, small: bool) -> None:
+        """Leave no more room at the ends than a number needs."""
+        if small != self._is_small:
+            self._is_small = small
+            self.updateGeometry()
+            self.update()
 
     def show_text(self, text: str, tone: str | None = None) -> None:
         """Show words in a tone."""
@@ -233,8 +243,8 @@ class Badge(QWidget):
     def sizeHint(self) -> QSize:
         """Return room for the text and the round ends."""
         metrics = QFontMetrics(self._font())
-        height = metrics.height() + theme().px(4)
-        width = metrics.horizontalAdvance(self._text) + 2 * theme().px(9)
+        height = metrics.height() + theme().px(2 if self._is_small else 4)
+        width = metrics.horizontalAdvance(self._text) + 2 * theme().px(5 if self._is_small else 9)
         return QSize(max(width, height), height)
 
     def minimumSizeHint(self) -> QSize:
@@ -258,7 +268,7 @@ class Badge(QWidget):
         painter.setPen(theme().colour(ink))
         font = self._font()
         painter.setFont(font)
-        room = self.width() - 2 * theme().px(6)
+        room = self.width() - theme().px(6)
         text = QFontMetrics(font).elidedText(self._text, Qt.TextElideMode.ElideRight, room)
         painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, text)
         painter.end()
@@ -357,6 +367,7 @@ class OptionButton(QPushButton):
         if number <= 9:  # noqa: PLR2004 - the keys 1 to 9
             cap = PlainText(str(number), self, role="keycap", wraps=False, selectable=False)
             cap.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            cap.setFixedWidth(px(20))
             row.addWidget(cap, 0, Qt.AlignmentFlag.AlignVCenter)
             self.setAccessibleDescription(f"Press {number}")
         self._label = PlainText(label, self, selectable=False)

@@ -196,6 +196,16 @@ class Feed(QAbstractScrollArea):
         else:
             event.ignore()
 
+    @Slot()
+    def next_card(self) -> None:
+        """Give the focus to the next card."""
+        self.step(1)
+
+    @Slot()
+    def previous_card(self) -> None:
+        """Give the focus to the card before."""
+        self.step(-1)
+
     def focusInEvent(self, event: QFocusEvent) -> None:
         """Hand the focus that Tab brings to the card that waits, or to the last one."""
         super().focusInEvent(event)

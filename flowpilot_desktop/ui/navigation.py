@@ -82,6 +82,7 @@ class NavigationButton(QPushButton):
         """Show only the icon."""
         self._is_narrow = narrow
         px = theme().px
+        self._badge.show_small(small=narrow)
         self._label.setVisible(not narrow)
         side = px(10)
         self._row.setContentsMargins(side, 0, side, 0)
@@ -105,9 +106,7 @@ class NavigationButton(QPushButton):
     def _place_badge(self) -> None:
         if self._is_narrow:
             hint = self._badge.sizeHint()
-            self._badge.setGeometry(
-                self.width() - hint.width() + theme().px(1), -1, hint.width(), hint.height()
-            )
+            self._badge.setGeometry(self.width() - hint.width(), 0, hint.width(), hint.height())
             self._badge.raise_()
 
     @Slot()

@@ -250,7 +250,7 @@ class CommandPalette(Overlay):
     def _search(self, words: str) -> None:
         scored = []
         for place, action in enumerate(self._actions.all):
-            if not action.isEnabled() or not action.isVisible():
+            if not action.isEnabled() or action.objectName() == "palette":
                 continue
             score = fuzzy_score(words, action.text())
             if score is not None:

@@ -150,13 +150,22 @@ class Theme(QObject):
         self._pixmaps[key] = pixmap
         return pixmap
 
-    def icon(self, name: str, ink: str = "text", size: int = 16) -> QIcon:
-        """Return a tinted icon for a button; ask again when the theme changed."""
+    def icon(self, name: str, ink: str = "text", size: int = 16, gap: int = 0) -> QIcon:
+        """Return a tinted icon for a button, with a gap to its text; ask again on ``changed``."""
         pixels = self.px(size)
         icon = QIcon()
         for ratio in {1.0, 2.0, self._app.devicePixelRatio()}:
-            icon.addPixmap(self.pixmap(name, ink, pixels, ratio))
-            icon.addPixmap(self.pixmap(name, "disabled", pixels, ratio), QIcon.Mode.Disabled)
+            for mode, shade in ((QIcon.Mode.Normal, ink), (QIcon.Mode.Disabled, "disabled")):
+                tinted = self.pixmap(name, shade, pixels, ratio)
+                if gap:
+                    wide = QPixmap(round((pixels + gap) * ratio), tinted.height())
+                    wide.setDevicePixelRatio(ratio)
+                    wide.fill(Qt.GlobalColor.transparent)
+                    painter = QPainter(wide)
+                    painter.drawPixmap(0, 0, tinted)
+                    painter.end()
+                    tinted = wide
+                icon.addPixmap(tinted, mode)
         return icon
 
     def icon_size(self, size: int = 16) -> QSize:

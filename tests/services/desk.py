@@ -53,6 +53,9 @@ class MemorySecrets:
         """Forget the secret."""
         self.kept.pop(name, None)
 
+    async def aclose(self) -> None:
+        """Let go of nothing."""
+
 
 @cache
 def shipped_flows() -> FlowLibrary:

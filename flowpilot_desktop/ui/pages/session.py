@@ -8,7 +8,7 @@ the window knows which page comes next.
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
-from PySide6.QtGui import QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
+from PySide6.QtGui import QAction, QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from flowpilot_desktop.core.errors import FlowPilotError
@@ -16,6 +16,7 @@ from flowpilot_desktop.core.lifecycle import Verb
 from flowpilot_desktop.core.push import PsaPushStatus
 from flowpilot_desktop.core.session import SessionStatus, Step
 from flowpilot_desktop.services.engine import SessionView
+from flowpilot_desktop.ui.actions import Actions
 from flowpilot_desktop.ui.banner import Banners
 from flowpilot_desktop.ui.cards import CARD_WIDGETS, CardContent, StepCard
 from flowpilot_desktop.ui.cards.card import moment_words
@@ -61,6 +62,9 @@ class SessionPage(QWidget):
         self._rendered_for: tuple[object, ...] = ()
         self._open_key = ""
         self._is_side_wanted = False
+        self._actions: dict[Verb, QAction] = {}
+        self._live_actions: tuple[QAction, ...] = ()
+        self._shown_actions: tuple[QAction, ...] = ()
         across = QHBoxLayout(self)
         across.setContentsMargins(0, 0, 0, 0)
         across.setSpacing(0)
@@ -173,6 +177,42 @@ class SessionPage(QWidget):
         row.addWidget(self._resolve)
         return self._foot
 
+    def register(self, actions: Actions) -> None:
+        """Register what can be done on this page; the keys work while it is on the screen."""
+        group = "Session"
+        self._actions = {
+            Verb.PAUSE: actions.add(
+                "session.pause", "Pause or resume", self.pause_or_resume, "Ctrl+Shift+P", group
+            ),
+            Verb.ESCALATE: actions.add(
+                "session.escalate", "Escalate", self.escalate, "Ctrl+E", group
+            ),
+            Verb.RESOLVE: actions.add("session.resolve", "Resolve", self.resolve, "Ctrl+R", group),
+        }
+        self._live_actions = (
+            actions.add("session.note", "Log a step", self.compose, "Ctrl+L", group),
+            actions.add(
+                "session.refresh", "Refresh ticket", self.viewmodel.refresh_ticket, "F5", group
+            ),
+        )
+        self._shown_actions = (
+            actions.add("session.card", "Go to the open card", self.focus_open_card, "Ctrl+J"),
+            actions.add("session.next", "Next card", self.feed.next_card, "Alt+Down"),
+            actions.add("session.previous", "Previous card", self.feed.previous_card, "Alt+Up"),
+            actions.add("session.side", "Show or hide the ticket", self.flip_side, "Ctrl+B"),
+        )
+        self._enable_actions()
+
+    def _enable_actions(self) -> None:
+        model, shown = self.viewmodel, self.isVisible()
+        for verb, action in self._actions.items():
+            allowed = model.allows(verb) or (verb is Verb.PAUSE and model.allows(Verb.RESUME))
+            action.setEnabled(shown and allowed and not model.is_busy)
+        for action in self._live_actions:
+            action.setEnabled(shown and model.is_live)
+        for action in self._shown_actions:
+            action.setEnabled(shown and model.view is not None)
+
     # --- what the technician does; the window's actions call these too ---
 
     @Slot()
@@ -206,9 +246,10 @@ class SessionPage(QWidget):
             self.resolve_requested.emit(self.viewmodel.session_id)
 
     @Slot()
-    def stop_thinking(self) -> None:
-        """Stop Claude."""
-        self.viewmodel.stop()
+    def flip_side(self) -> None:
+        """Show the column where it is hidden for want of room, or hide it again."""
+        if not self._has_room:
+            self._side_button.toggle()
 
     @Slot()
     def focus_open_card(self) -> None:
@@ -234,6 +275,7 @@ class SessionPage(QWidget):
         self._side_frame.setVisible(view is not None and self._has_side)
         self._side_button.setVisible(view is not None and not self._has_room)
         self._show_time()
+        self._enable_actions()
         self._rendered_view, self._rendered_for = view, self._state()
 
     def _state(self) -> tuple[object, ...]:
@@ -268,14 +310,18 @@ class SessionPage(QWidget):
             ]
             words, tone = _STATUS_BADGES[session.status]
         self._head.show_text(title or ("Opening…" if model.is_loading else "Sessions"))
-        self._facts.show_text(" · ".join(filter(None, facts)))
+        line = " · ".join(filter(None, facts))
+        self._facts.show_text(line)
+        self._facts.setVisible(bool(line))
         self._status.setVisible(bool(words))
         self._status.show_text(words, tone)
         self._saved.setVisible(view is not None)
         is_saved = model.is_saved and not model.is_busy
         self._saved.show_text("Saved" if is_saved else "Saving…")
         if model.notice:
-            self._banners.show_banner("notice", model.notice, tone="amber", fixed=True)
+            self._banners.show_banner(
+                "notice", "Going on without Claude", model.notice, tone="amber", fixed=True
+            )
         else:
             self._banners.hide_banner("notice")
         if title != self._title:
@@ -300,9 +346,7 @@ class SessionPage(QWidget):
         self._escalate.setEnabled(model.allows(Verb.ESCALATE) and not busy)
         self._resolve.setEnabled(model.allows(Verb.RESOLVE) and not busy)
         is_saved = model.is_saved and not busy
-        self._saved_words.show_text(
-            "Everything is saved on this computer" if is_saved else "Saving…"
-        )
+        self._saved_words.show_text("All work saved" if is_saved else "Saving…")
         if not self._note.hasFocus():
             self._note.show_text(model.drafts.get(NOTE, ""))
             if model.drafts.get(NOTE) and model.is_live:
@@ -507,14 +551,16 @@ class SessionPage(QWidget):
         self._side_button.setVisible(has_view and not self._has_room)
 
     def showEvent(self, event: QShowEvent) -> None:
-        """Let the time run on the screen."""
+        """Let the time run on the screen, and the keys work."""
         super().showEvent(event)
         self._show_time()
+        self._enable_actions()
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Save what was typed."""
         super().hideEvent(event)
         self._tick.stop()
+        self._enable_actions()
         self.viewmodel.flush_drafts()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:

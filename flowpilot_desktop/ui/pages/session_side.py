@@ -202,7 +202,7 @@ class TicketPanel(Panel):
 
     def _line(self, grid: QGridLayout, head: str, value: QWidget) -> None:
         line = grid.rowCount()
-        label = PlainText(head, self._inside, tone="muted", wraps=False, selectable=False)
+        label = PlainText(head, self._inside, tone="muted", wraps=False)
         top = Qt.AlignmentFlag.AlignTop
         grid.addWidget(label, line, 0, top)
         grid.addWidget(value, line, 1, top)

@@ -1,0 +1,415 @@
+"""The desktop application: start-up, pages, and the way out.
+
+Start-up, in this order, because a technician waits for it: one instance (a second start raises the
+first one's window), settings, theme, an empty window on the screen. Only then the profile is
+opened on its worker thread, the pages are built, the last open session comes back with its card
+and its unsent text, and what happens by itself begins to tick. Leaving goes the same way back:
+unsent text is saved, tasks end, the running time is closed, the store says good-bye.
+
+Everything runs on one thread with one loop, Qt's and asyncio's (qasync). Garbage is collected on
+that thread by a timer, since a collection on a worker could destroy a widget there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import TypeVar
+
+import qasync
+from PySide6.QtCore import QObject, QTimer, QUrl, Slot
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import QApplication
+
+from flowpilot_desktop.composition import Desk, Profile, open_desk
+from flowpilot_desktop.core.errors import FlowPilotError
+from flowpilot_desktop.core.events import Events, ReachChanged, SettingsChanged, System
+from flowpilot_desktop.core.history import SessionFilter
+from flowpilot_desktop.core.ticket import Ticket
+from flowpilot_desktop.diagnostics import Crash, start_logging, watch_for_bugs
+from flowpilot_desktop.settings import Settings
+from flowpilot_desktop.ui.actions import Actions
+from flowpilot_desktop.ui.instance import FirstInstance, raise_first_instance
+from flowpilot_desktop.ui.pages.history import HistoryPage
+from flowpilot_desktop.ui.pages.intake import IntakePage
+from flowpilot_desktop.ui.pages.link import LinkPage
+from flowpilot_desktop.ui.pages.resolve import ResolvePage
+from flowpilot_desktop.ui.pages.session import SessionPage
+from flowpilot_desktop.ui.pages.settings import SettingsPage
+from flowpilot_desktop.ui.theme import Theme
+from flowpilot_desktop.ui.window import MainWindow
+from flowpilot_desktop.viewmodels.history import HistoryViewModel
+from flowpilot_desktop.viewmodels.intake import IntakeViewModel, TicketPicker
+from flowpilot_desktop.viewmodels.resolve import ResolveViewModel
+from flowpilot_desktop.viewmodels.session import SessionViewModel
+from flowpilot_desktop.viewmodels.settings import SettingsViewModel
+from flowpilot_desktop.viewmodels.tasks import Tasks
+from flowpilot_desktop.viewmodels.viewmodel import ViewModel
+
+log = logging.getLogger(__name__)
+M = TypeVar("M", bound=ViewModel)
+
+GARBAGE_MILLISECONDS = 1_000
+_GENERATION_LIMITS = (700, 10, 10)
+
+
+def run(profile: Profile, *, minimized: bool = False) -> int:
+    """Open the window on a profile; return when the technician quits."""
+    QApplication.setDesktopFileName("flowpilot")
+    qt = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(qt, QApplication)
+    qt.setApplicationName("FlowPilot")
+    qt.setQuitOnLastWindowClosed(False)
+    if raise_first_instance(profile.folder):
+        return 0
+    profile.folder.mkdir(parents=True, exist_ok=True)
+    start_logging(profile.logs)
+    loop = qasync.QEventLoop(qt)
+    asyncio.set_event_loop(loop)
+    with loop:
+        return int(loop.run_until_complete(_live(qt, profile, minimized=minimized)))
+
+
+async def _live(qt: QApplication, profile: Profile, *, minimized: bool) -> int:
+    app = Application(qt, profile)
+    try:
+        await app.open(minimized=minimized)
+        await app.until_left()
+    except FlowPilotError as error:
+        log.warning("FlowPilot could not open the profile: %s", error.message)
+        await app.explain(error)
+        return 1
+    finally:
+        await app.aclose()
+    return 0
+
+
+class Application(QObject):
+    """The window on a desk, and everything between them."""
+
+    def __init__(self, qt: QApplication, profile: Profile) -> None:
+        super().__init__()
+        self.qt = qt
+        self.profile = profile
+        self.events = Events()
+        self.settings = Settings(profile.folder, self.events)
+        self.theme = Theme(qt, self.settings.theme.value, self.settings.zoom / 100)
+        self.actions = Actions(self)
+        self.window = MainWindow(theme=self.theme, actions=self.actions, folder=profile.folder)
+        self.window.close_requested.connect(self.quit)
+        self.tasks = Tasks(self._show_failure)
+        self._left = asyncio.get_running_loop().create_future()
+        self._stack = AsyncExitStack()
+        self._models: list[ViewModel] = []
+        self._listening = [
+            self.events.listen(ReachChanged, self.window.show_reach),
+            self.events.listen(SettingsChanged, self._settings_changed),
+        ]
+        self.desk: Desk
+
+    # Start-up
+
+    async def open(self, *, minimized: bool = False) -> None:
+        """Show the window, then open the profile and fill it."""
+        self._stack.callback(watch_for_bugs(self._show_crash))
+        self._watch_signals()
+        if not minimized:
+            self.window.show()
+        self._collect_garbage_here()
+        await asyncio.sleep(0)  # the empty window paints before the profile opens
+        self.desk = await self._stack.enter_async_context(
+            open_desk(self.profile, settings=self.settings, events=self.events)
+        )
+        self.first = FirstInstance(self.profile.folder, self)
+        self.first.asked.connect(self._second_start)
+        self._build_pages()
+        self._register_actions()
+        await self._restore()
+        self.desk.ticking.start()
+        self._tell_reports()
+
+    def _build_pages(self) -> None:
+        engine = self.desk.engine
+        self.intake_model = self._kept(IntakeViewModel(engine))
+        self.open_sessions = self._kept(HistoryViewModel(engine, SessionFilter.OPEN))
+        self.session_model = self._kept(SessionViewModel(engine))
+        self.resolve_model = self._kept(ResolveViewModel(engine))
+        self.link_model = self._kept(TicketPicker(engine))
+        self.history_model = self._kept(HistoryViewModel(engine))
+        self.settings_model = self._kept(
+            SettingsViewModel(
+                settings=self.settings,
+                engine=engine,
+                access=self.desk.access,
+                secrets=self.desk.secrets,
+                doctor=self.desk.doctor,
+                events=self.events,
+            )
+        )
+        self.intake_page = IntakePage(self.intake_model, self.open_sessions)
+        self.session_page = SessionPage(self.session_model)
+        self.resolve_page = ResolvePage(self.resolve_model)
+        self.link_page = LinkPage(self.link_model)
+        self.history_page = HistoryPage(self.history_model)
+        self.settings_page = SettingsPage(self.settings_model)
+        window = self.window
+        window.add_page(
+            "sessions", self.intake_page, icon="sessions", title="Sessions", shortcut="Ctrl+1"
+        )
+        window.add_page("session", self.session_page, title="Session")
+        window.add_page("resolve", self.resolve_page, title="Resolve")
+        window.add_page("link", self.link_page, title="Link a ticket")
+        window.add_page(
+            "history", self.history_page, icon="history", title="History", shortcut="Ctrl+3"
+        )
+        window.add_page(
+            "settings",
+            self.settings_page,
+            icon="settings",
+            title="Settings",
+            shortcut="Ctrl+,",
+            at_bottom=True,
+        )
+        window.page_changed.connect(self._page_changed)
+        window.system_chosen.connect(self._system_chosen)
+        window.banner_acted.connect(self._banner_acted)
+        self.intake_model.started.connect(self.open_session)
+        self.intake_page.session_chosen.connect(self.open_session)
+        self.history_page.session_opened.connect(self.open_session)
+        self.session_page.resolve_requested.connect(self._open_resolve)
+        self.session_page.link_requested.connect(self._open_link)
+        self.session_page.new_requested.connect(self.new_session)
+        self.resolve_page.left.connect(self.open_session)
+        self.resolve_page.finished.connect(self.new_session)
+        self.resolve_page.settings_wanted.connect(self._open_integrations)
+        self.resolve_model.verification_asked.connect(self.open_session)
+        self.resolve_model.resolved.connect(self._resolved)
+        self.link_page.left.connect(self._leave_link)
+        self.link_page.chosen.connect(self._link)
+        for system in System:
+            state = self.desk.reach.state(system)
+            window.show_reach(ReachChanged(system, state.reach, state.reason))
+
+    def _register_actions(self) -> None:
+        add = self.actions.add
+        add("session.new", "New session", self.new_session, "Ctrl+N", "Session")
+        add("session.resolve", "Resolve", self.session_page.resolve, "Ctrl+R", "Session")
+        add(
+            "session.pause",
+            "Pause or resume",
+            self.session_page.pause_or_resume,
+            "Ctrl+P",
+            "Session",
+        )
+        add("session.note", "Log a step by hand", self.session_page.compose, "Ctrl+L", "Session")
+        add("session.stop", "Stop Claude", self.session_page.stop_thinking, "Ctrl+.", "Session")
+        add(
+            "session.card",
+            "Go to the open card",
+            self.session_page.focus_open_card,
+            "Ctrl+J",
+            "Session",
+        )
+        add("ticket.open", "Open the ticket in ConnectWise", self._open_ticket, "Ctrl+T", "Ticket")
+        add("ticket.link", "Link a ticket", self._link_current, "Ctrl+Shift+T", "Ticket")
+        add("history.search", "Search the history", self._search_history, "Ctrl+F", "Go")
+        add("app.quit", "Quit FlowPilot", self.quit, "Ctrl+Q", "Window")
+
+    async def _restore(self) -> None:
+        session_id = await self.desk.engine.last_open_session()
+        self.intake_model.open()
+        self.open_sessions.show()
+        if session_id:
+            self.open_session(session_id)
+        else:
+            self.window.show_page("sessions")
+
+    def _kept(self, model: M) -> M:
+        self._models.append(model)
+        model.failed.connect(self._show_failure)
+        return model
+
+    def _watch_signals(self) -> None:
+        if sys.platform != "win32":
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self.quit)
+                self._stack.callback(loop.remove_signal_handler, number)
+
+    def _collect_garbage_here(self) -> None:
+        gc.disable()
+        self._stack.callback(gc.enable)
+        self._garbage = QTimer(self)
+        self._garbage.setInterval(GARBAGE_MILLISECONDS)
+        self._garbage.timeout.connect(self._collect)
+        self._garbage.start()
+        self._stack.callback(self._garbage.stop)
+
+    @Slot()
+    def _collect(self) -> None:
+        """Collect the youngest generation that has grown enough, as Python itself would."""
+        counts = gc.get_count()
+        for generation in (2, 1, 0):
+            if counts[generation] > _GENERATION_LIMITS[generation]:
+                gc.collect(generation)
+                return
+
+    # The way out
+
+    async def until_left(self) -> None:
+        """Return when the technician quits."""
+        await self._left
+
+    @Slot()
+    def quit(self) -> None:
+        """Begin to leave."""
+        if not self._left.done():
+            self._left.set_result(None)
+
+    async def aclose(self) -> None:
+        """Save what is unsent and close everything in reverse."""
+        for end in self._listening:
+            end()
+        await self.tasks.aclose()
+        for model in reversed(self._models):
+            await model.aclose()
+        self.window.leave()
+        await self._stack.aclose()
+        self.window.deleteLater()
+
+    async def explain(self, error: FlowPilotError) -> None:
+        """Keep the window open on an error that stopped the start, until it is closed."""
+        self.window.show()
+        self.window.banners.show_banner(
+            "start", error.title, f"{error.message} {error.hint}".strip(), tone="red", fixed=True
+        )
+        await self._left
+
+    # Going places
+
+    @Slot(str)
+    def open_session(self, session_id: str) -> None:
+        """Show a session."""
+        self.session_model.open(session_id)
+        self.window.show_page("session", under="sessions")
+        self.session_page.focus_open_card()
+
+    @Slot()
+    def new_session(self) -> None:
+        """Show the page on which a session starts."""
+        self.window.show_page("sessions")
+        self.intake_page.picker.search.setFocus()
+
+    @Slot(str)
+    def _open_resolve(self, session_id: str) -> None:
+        self.resolve_model.asks_status = self.settings.status_on_resolution
+        self.resolve_model.open(session_id)
+        self.window.show_page("resolve", under="sessions")
+
+    @Slot(str)
+    def _resolved(self, _: str) -> None:
+        self.desk.ticking.wake()
+
+    @Slot(str)
+    def _open_link(self, session_id: str) -> None:
+        self.link_page.open(session_id)
+        self.window.show_page("link", under="sessions")
+
+    @Slot(str, object)
+    def _link(self, session_id: str, ticket: Ticket) -> None:
+        self.session_model.open(session_id)
+        self.session_model.link_ticket(self.link_model.connection_id, ticket.id)
+        self.window.show_page("session", under="sessions")
+
+    @Slot(str)
+    def _leave_link(self, session_id: str) -> None:
+        self.open_session(session_id)
+
+    @Slot()
+    def _link_current(self) -> None:
+        if self.session_model.session_id:
+            self._open_link(self.session_model.session_id)
+
+    @Slot()
+    def _open_ticket(self) -> None:
+        view = self.session_model.view
+        if view is not None and view.ticket_url:
+            QDesktopServices.openUrl(QUrl(view.ticket_url))
+
+    @Slot()
+    def _search_history(self) -> None:
+        self.window.show_page("history")
+        self.history_page.search.setFocus()
+
+    @Slot()
+    def _open_integrations(self) -> None:
+        self.window.show_page("settings")
+        self.settings_page.show_section("Integrations")
+
+    @Slot(str)
+    def _page_changed(self, name: str) -> None:
+        for page, model in (("history", self.history_model), ("sessions", self.open_sessions)):
+            if page == name:
+                model.show()
+            else:
+                model.hide()
+
+    @Slot(str)
+    def _system_chosen(self, system: str) -> None:
+        self.window.show_page("settings")
+        self.settings_page.show_section("Claude" if system == System.MODEL else "Integrations")
+
+    @Slot(str)
+    def _second_start(self, message: str) -> None:
+        self.window.bring_to_front()
+        if message.startswith("session "):
+            self.open_session(message.removeprefix("session "))
+
+    # News
+
+    def _settings_changed(self, event: SettingsChanged) -> None:
+        if event.key.startswith("appearance."):
+            self.theme.show(self.settings.theme.value, self.settings.zoom / 100)
+
+    def _tell_reports(self) -> None:
+        if self.settings.report:
+            self.window.banners.show_banner(
+                "settings", "Settings", self.settings.report, tone="amber"
+            )
+        report = self.desk.store.report.words
+        if report:
+            self.window.banners.show_banner("store", "Local store", report, tone="amber")
+
+    @Slot(object)
+    def _show_failure(self, error: FlowPilotError) -> None:
+        log.info("Shown to the technician: %s", type(error).__name__)
+        self.window.banners.show_banner(
+            f"failure {type(error).__name__}",
+            error.title,
+            f"{error.message} {error.hint}".strip(),
+            tone="red",
+        )
+
+    def _show_crash(self, crash: Crash) -> None:
+        self._crashes = {**getattr(self, "_crashes", {}), f"crash {crash.kind}": crash}
+        QTimer.singleShot(0, self, partial(self._show_crash_card, crash))
+
+    def _show_crash_card(self, crash: Crash) -> None:
+        self.window.banners.show_banner(
+            f"crash {crash.kind}",
+            "FlowPilot made a mistake",
+            "Your work up to here is saved. A report without secrets can be copied for support.",
+            tone="red",
+            action="Copy report",
+        )
+
+    @Slot(str)
+    def _banner_acted(self, key: str) -> None:
+        crash = getattr(self, "_crashes", {}).get(key)
+        if crash is not None:
+            QGuiApplication.clipboard().setText(crash.report)

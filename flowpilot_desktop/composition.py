@@ -1,0 +1,282 @@
+"""Everything but the screen, built in order and closed in reverse.
+
+The window, the command line and the tests all stand on what ``open_desk`` returns. A profile is a
+folder; ``--demo`` is a profile of its own, with the practice company for a ticketing system and
+secrets in memory. Only what is outside differs: the rest is the real program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import getpass
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import platformdirs
+
+from flowpilot_desktop import assets
+from flowpilot_desktop.core.events import Events
+from flowpilot_desktop.core.ports import Clock, Model, Psa, Secrets
+from flowpilot_desktop.core.session import Engineer, new_id
+from flowpilot_desktop.core.ticket import PsaConnection
+from flowpilot_desktop.credentials import SessionOnlySecrets, open_secrets
+from flowpilot_desktop.flows.library import FlowLibrary
+from flowpilot_desktop.llm import registry as models
+from flowpilot_desktop.llm.prices import Price
+from flowpilot_desktop.psa import registry as psas
+from flowpilot_desktop.services.assistant import Assistant
+from flowpilot_desktop.services.doctor import Doctor
+from flowpilot_desktop.services.documentation import DocumentationRules
+from flowpilot_desktop.services.documentation_push import DocumentationPush
+from flowpilot_desktop.services.engine import FlowPilotEngine
+from flowpilot_desktop.services.model_access import ModelAccess, ModelRules
+from flowpilot_desktop.services.reach import ReachBoard
+from flowpilot_desktop.services.tickets import Tickets
+from flowpilot_desktop.services.ticking import Ticking
+from flowpilot_desktop.services.timekeeping import Timekeeping
+from flowpilot_desktop.settings import Settings
+from flowpilot_desktop.store import Store
+
+log = logging.getLogger(__name__)
+
+PRACTICE_LATENCY = 0.15
+"""Seconds that each call to the practice company takes, so that it feels like a network."""
+
+
+class SystemClock:
+    """The computer's own clock."""
+
+    def now(self) -> datetime:
+        """Return the wall clock's time in UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that never jump."""
+        return time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Which profile to open: its folder, and whether it is the practice company's."""
+
+    folder: Path
+    is_demo: bool = False
+    latency: float = PRACTICE_LATENCY
+
+    @property
+    def logs(self) -> Path:
+        """Where its log is."""
+        return self.folder / "logs"
+
+    @property
+    def own_flows(self) -> Path:
+        """Where the technician's own flows are."""
+        return self.folder / "flows"
+
+
+def default_profile(*, demo: bool = False, second: bool = False) -> Profile:
+    """Return the profile of this user: in the local, never the roaming or synced, folder."""
+    base = Path(platformdirs.user_data_dir("FlowPilot", appauthor=False, roaming=False))
+    if demo:
+        return Profile(base / ("practice-second" if second else "practice"), is_demo=True)
+    return Profile(base / "profile")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A technician's desk without its screen."""
+
+    profile: Profile
+    settings: Settings
+    store: Store
+    secrets: Secrets
+    events: Events
+    reach: ReachBoard
+    clock: Clock
+    tickets: Tickets
+    access: ModelAccess
+    assistant: Assistant
+    push: DocumentationPush
+    ticking: Ticking
+    engine: FlowPilotEngine
+    doctor: Doctor
+
+
+@asynccontextmanager
+async def open_desk(
+    profile: Profile, *, settings: Settings, events: Events, clock: Clock | None = None
+) -> AsyncIterator[Desk]:
+    """Open a profile: its lock and store, what is outside, the services; close them in reverse."""
+    clock = clock or SystemClock()
+    reach = ReachBoard(events)
+    store = await Store.open(profile.folder, clock)
+    try:
+        secrets: Secrets
+        if profile.is_demo:
+            secrets = SessionOnlySecrets("This is the practice company.")
+        else:
+            secrets = await open_secrets(profile.folder.name)
+        await _introduce(settings, profile)
+        flows = _FlowShelf(profile)
+        options = functools.partial(_psa_options, settings, profile)
+        tickets = Tickets(
+            store, secrets, lambda c, keys: _psa(c, keys, clock, options()), events, reach
+        )
+        access = ModelAccess(
+            store=store,
+            secrets=secrets,
+            factory=functools.partial(_model, settings),
+            rules=functools.partial(_model_rules, settings),
+            clock=clock,
+            events=events,
+        )
+        assistant = Assistant(flows.library, access, reach)
+        push = DocumentationPush(store, tickets.psa, clock, events, reach)
+        timekeeping = Timekeeping(store, clock)
+        engine = FlowPilotEngine(
+            store=store,
+            tickets=tickets,
+            assistant=assistant,
+            push=push,
+            timekeeping=timekeeping,
+            clock=clock,
+            events=events,
+            me=lambda: settings.engineer,
+            rules=functools.partial(_documentation_rules, settings),
+        )
+        doctor = Doctor(
+            profile=profile.folder,
+            store=store,
+            secrets=secrets,
+            tickets=tickets,
+            access=access,
+            flows=flows.library,
+        )
+        ticking = Ticking(push, timekeeping, events)
+        if profile.is_demo and await tickets.connection() is None:
+            await tickets.connect(_practice_connection(), None)
+        await engine.open()
+        try:
+            yield Desk(
+                profile=profile,
+                settings=settings,
+                store=store,
+                secrets=secrets,
+                events=events,
+                reach=reach,
+                clock=clock,
+                tickets=tickets,
+                access=access,
+                assistant=assistant,
+                push=push,
+                ticking=ticking,
+                engine=engine,
+                doctor=doctor,
+            )
+        finally:
+            await ticking.aclose()
+            await engine.aclose()
+            await tickets.aclose()
+            await access.aclose()
+            await secrets.aclose()
+    finally:
+        await store.aclose()
+
+
+class _FlowShelf:
+    """Loads the flows once, away from the screen's thread, when they are first needed."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._loading: asyncio.Future[FlowLibrary] | None = None
+
+    async def library(self) -> FlowLibrary:
+        """Return the shipped flows and the technician's own."""
+        if self._loading is None:
+            self._loading = asyncio.ensure_future(
+                asyncio.to_thread(FlowLibrary.load, assets.path("flows"), self._profile.own_flows)
+            )
+        return await asyncio.shield(self._loading)
+
+
+def _psa(
+    connection: PsaConnection, keys: psas.PsaKeys | None, clock: Clock, options: psas.PsaOptions
+) -> Psa:
+    return psas.create(connection, keys, clock, options)
+
+
+def _psa_options(settings: Settings, profile: Profile) -> psas.PsaOptions:
+    return psas.PsaOptions(
+        api_version=settings.psa_api_version,
+        state_file=profile.folder / "practice.json" if profile.is_demo else None,
+        latency=profile.latency if profile.is_demo else 0.0,
+    )
+
+
+def _practice_connection() -> PsaConnection:
+    return PsaConnection(id="practice", provider="practice", name="Practice company")
+
+
+def _model(settings: Settings, key: str) -> Model:
+    chosen = models.ModelSettings(
+        model=settings.model_name,
+        fast_model=settings.fast_model_name,
+        base_url=settings.model_base_url,
+    )
+    return models.create(chosen, key)
+
+
+def _model_rules(settings: Settings) -> ModelRules:
+    return ModelRules(
+        budget_micros=settings.monthly_budget_micros,
+        never_send=frozenset(settings.never_send),
+        prices={
+            name: Price(price.input, price.output, price.cache_write, price.cache_read)
+            for name, price in settings.prices.items()
+        },
+    )
+
+
+def _documentation_rules(settings: Settings) -> DocumentationRules:
+    return DocumentationRules(
+        auto_push=settings.auto_push,
+        auto_time_entry=settings.auto_time_entry,
+        rounding=settings.time_rounding,
+        visibility=settings.note_visibility,
+        include_steps=settings.include_steps,
+        note_limit=settings.note_limit,
+    )
+
+
+async def _introduce(settings: Settings, profile: Profile) -> None:
+    """Give a new profile its technician: an id for ever, and a name until they say another."""
+    if settings.engineer_id:
+        return
+    me = _practice_technician() if profile.is_demo else Engineer(new_id(), _login_name())
+    await settings.change_all(
+        {
+            Settings.engineer_id: me.id,
+            Settings.engineer_name: me.name,
+            Settings.engineer_email: me.email,
+        }
+    )
+
+
+def _practice_technician() -> Engineer:
+    from flowpilot_desktop.psa.practice import practice_members  # noqa: PLC0415 - demo only
+
+    member = practice_members()[0]
+    return Engineer(new_id(), member.name, member.email)
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except OSError:
+        return "Technician"

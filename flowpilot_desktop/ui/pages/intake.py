@@ -1,0 +1,250 @@
+"""The page on which a session starts, and from which an open one is gone on with."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+
+from flowpilot_desktop.core.history import SessionListing, SimilarSession
+from flowpilot_desktop.core.ticket import Ticket
+from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button
+from flowpilot_desktop.ui.lists import RowList, RowWords
+from flowpilot_desktop.ui.pages.tickets import TicketPickerView
+from flowpilot_desktop.ui.text import ElidedText, PlainText
+from flowpilot_desktop.ui.theme import theme
+from flowpilot_desktop.ui.words import (
+    STATUS_BADGES,
+    ago,
+    joined,
+    session_line,
+    ticket_badges,
+    ticket_line,
+)
+from flowpilot_desktop.viewmodels.history import HistoryViewModel
+from flowpilot_desktop.viewmodels.intake import IntakeViewModel
+
+_COLUMN = 780
+
+
+def listing_words(row: SessionListing) -> RowWords:
+    """Return how a session reads in a list."""
+    return RowWords(
+        row.session.problem_summary,
+        session_line(row.session, row.step_count),
+        (STATUS_BADGES[row.session.status],),
+    )
+
+
+class IntakePage(QWidget):
+    """Ticket, own words, what was solved before, and the button."""
+
+    session_chosen = Signal(str)
+
+    def __init__(
+        self, model: IntakeViewModel, open_sessions: HistoryViewModel, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._model = model
+        self._open_sessions = open_sessions
+        self.setProperty("role", "page")
+        px = theme().px
+        head = QFrame(self)
+        head.setProperty("role", "pagehead")
+        head_row = QHBoxLayout(head)
+        head_row.setContentsMargins(px(24), px(12), px(20), px(12))
+        head_row.addWidget(PlainText("New session", head, role="head", wraps=False), 1)
+        self.ticket_panel = self._ticket_panel()
+        self.words_panel = self._words_panel()
+        self.before_panel = self._before_panel()
+        self.open_panel = self._open_panel()
+        column = QWidget(self)
+        column.setMaximumWidth(px(_COLUMN))
+        rows = QVBoxLayout(column)
+        rows.setContentsMargins(px(16), px(16), px(16), px(16))
+        rows.setSpacing(px(12))
+        rows.addWidget(self.open_panel)
+        rows.addWidget(self.ticket_panel, 1)
+        rows.addWidget(self.words_panel)
+        rows.addWidget(self.before_panel)
+        middle = QHBoxLayout()
+        middle.addStretch(1)
+        middle.addWidget(column, 100)
+        middle.addStretch(1)
+        foot = QFrame(self)
+        foot.setProperty("role", "pagefoot")
+        foot_row = QHBoxLayout(foot)
+        foot_row.setContentsMargins(px(24), px(10), px(20), px(10))
+        self.error = PlainText("", foot, tone="red")
+        self.start = Button("Start Session", variant="primary", icon="play", parent=foot)
+        self.start.clicked.connect(self._start)
+        foot_row.addWidget(self.error, 1)
+        foot_row.addWidget(self.start)
+        page = QVBoxLayout(self)
+        page.setContentsMargins(0, 0, 0, 0)
+        page.setSpacing(0)
+        page.addWidget(head)
+        page.addLayout(middle, 1)
+        page.addWidget(foot)
+        model.changed.connect(self._render)
+        open_sessions.changed.connect(self._render)
+        self._render()
+
+    def _panel(self, title: str) -> tuple[QFrame, QVBoxLayout]:
+        px = theme().px
+        panel = QFrame(self)
+        panel.setProperty("role", "panel")
+        rows = QVBoxLayout(panel)
+        rows.setContentsMargins(px(16), px(12), px(16), px(14))
+        rows.setSpacing(px(8))
+        rows.addWidget(PlainText(title.upper(), panel, role="kicker", tone="muted", wraps=False))
+        return panel, rows
+
+    def _ticket_panel(self) -> QFrame:
+        panel, rows = self._panel("Ticket")
+        self.picker = TicketPickerView(self._model.picker, panel)
+        self.picker.chosen.connect(self._choose)
+        self.picker.number_chosen.connect(self._choose_number)
+        self.chosen = QWidget(panel)
+        card = QVBoxLayout(self.chosen)
+        card.setContentsMargins(0, 0, 0, 0)
+        card.setSpacing(theme().px(4))
+        line = QHBoxLayout()
+        self.chosen_title = PlainText("", self.chosen, role="title")
+        self.change = Button("Change", variant="link", parent=self.chosen)
+        self.change.clicked.connect(self._model.clear_ticket)
+        line.addWidget(self.chosen_title, 1)
+        line.addWidget(self.change, 0, Qt.AlignmentFlag.AlignTop)
+        self.chosen_line = ElidedText("", self.chosen, tone="muted")
+        self.chosen_badges = QHBoxLayout()
+        self.chosen_badges.setSpacing(theme().px(6))
+        self.badges = [Badge("", "neutral", self.chosen) for _ in range(2)]
+        for badge in self.badges:
+            self.chosen_badges.addWidget(badge)
+        self.chosen_badges.addStretch(1)
+        card.addLayout(line)
+        card.addLayout(self.chosen_badges)
+        card.addWidget(self.chosen_line)
+        rows.addWidget(self.picker, 1)
+        rows.addWidget(self.chosen)
+        return panel
+
+    def _words_panel(self) -> QFrame:
+        panel, rows = self._panel("What is going on?")
+        self.words = AnswerEdit(
+            "Describe the problem, or paste a log or an error message",
+            "What is going on",
+            panel,
+            sends=False,
+            lines=3,
+        )
+        self.words.textChanged.connect(self._typed)
+        self.words.submitted.connect(self._start)
+        rows.addWidget(self.words)
+        rows.addWidget(
+            PlainText("Ctrl+Enter starts the session", panel, role="small", tone="muted")
+        )
+        return panel
+
+    def _before_panel(self) -> QFrame:
+        panel, self._before_rows = self._panel("Solved before")
+        self._before_lines: list[Button] = []
+        return panel
+
+    def _open_panel(self) -> QFrame:
+        panel, rows = self._panel("Continue")
+        self.open_list = RowList(
+            self._open_sessions.sessions, listing_words, "Open sessions", panel
+        )
+        self.open_list.chosen.connect(self._continue)
+        rows.addWidget(self.open_list)
+        return panel
+
+    # Showing
+
+    @Slot()
+    def _render(self) -> None:
+        model = self._model
+        ticket = model.ticket
+        self.picker.setVisible(ticket is None)
+        self.chosen.setVisible(ticket is not None)
+        if ticket is not None:
+            self._show_ticket(ticket)
+        placeholder = (
+            "Add context (optional): what you know beyond the ticket"
+            if ticket is not None
+            else "Describe the problem, or paste a log or an error message"
+        )
+        self.words.setPlaceholderText(placeholder)
+        if model.text != self.words.text and not self.words.hasFocus():
+            self.words.show_text(model.text)
+        elif not model.text and self.words.text:
+            self.words.clear()
+        self.start.show_text("Starting…" if model.is_starting else model.start_label)
+        self.start.setEnabled(model.can_start)
+        self.error.show_text(
+            joined(model.error.message, model.error.hint) if model.error is not None else ""
+        )
+        self._show_before(model.similar[:3])
+        rows = self._open_sessions.sessions.rowCount()
+        self.open_panel.setVisible(rows > 0)
+        height = self.open_list.sizeHintForRow(0)
+        self.open_list.setFixedHeight(max(1, min(rows, 3)) * max(height, 1) + 2)
+
+    def _show_ticket(self, ticket: Ticket) -> None:
+        self.chosen_title.show_text(ticket.summary or f"Ticket #{ticket.id}")
+        line = ticket_line(ticket) if ticket.summary else "Its details load when the session starts"
+        self.chosen_line.show_text(line)
+        shown = ticket_badges(ticket)
+        for place, badge in enumerate(self.badges):
+            badge.setVisible(place < len(shown))
+            if place < len(shown):
+                badge.show_text(*shown[place])
+
+    def _show_before(self, similar: tuple[SimilarSession, ...]) -> None:
+        self.before_panel.setVisible(bool(similar))
+        while len(self._before_lines) < len(similar):
+            button = Button("", variant="link", icon="history", parent=self.before_panel)
+            button.clicked.connect(self._open_similar)
+            self._before_rows.addWidget(button)
+            self._before_lines.append(button)
+        for place, button in enumerate(self._before_lines):
+            button.setVisible(place < len(similar))
+            if place < len(similar):
+                found = similar[place]
+                session = found.session
+                when = ago(session.resolved_at or session.updated_at)
+                button.setProperty("session", session.id)
+                solved = session.resolution_summary or session.problem_summary
+                button.show_text(
+                    joined(solved[:90], session.company, when, f"{found.likeness:.0%} alike")
+                )
+
+    # Doing
+
+    @Slot()
+    def _typed(self) -> None:
+        self._model.set_text(self.words.text)
+
+    @Slot(object)
+    def _choose(self, ticket: Ticket) -> None:
+        self._model.choose(ticket)
+        self.words.setFocus()
+
+    @Slot()
+    def _choose_number(self) -> None:
+        self._model.choose_typed_number()
+        self.words.setFocus()
+
+    @Slot()
+    def _start(self) -> None:
+        self._model.start()
+
+    @Slot(object)
+    def _continue(self, row: SessionListing) -> None:
+        self.session_chosen.emit(row.session.id)
+
+    @Slot()
+    def _open_similar(self) -> None:
+        sender = self.sender()
+        if isinstance(sender, Button):
+            self.session_chosen.emit(str(sender.property("session")))

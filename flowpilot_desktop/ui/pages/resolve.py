@@ -1,0 +1,322 @@
+"""The page that ends a session: solution, note, time and status, before anything leaves."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSignalBlocker, Qt, Signal, Slot
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QPlainTextEdit,
+    QScrollArea,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from flowpilot_desktop.core.push import NoteVisibility
+from flowpilot_desktop.core.timing import duration_words
+from flowpilot_desktop.ui.controls import AnswerEdit, Button
+from flowpilot_desktop.ui.text import PlainText
+from flowpilot_desktop.ui.theme import theme
+from flowpilot_desktop.ui.words import joined
+from flowpilot_desktop.viewmodels.resolve import ResolveViewModel
+
+_COLUMN = 860
+_MOST_MINUTES = 24 * 60
+_VISIBILITIES = (
+    ("Internal only", NoteVisibility.INTERNAL),
+    ("Internal and external", NoteVisibility.INTERNAL_AND_EXTERNAL),
+)
+_PUSH_TONES = {"sent": "green", "pending": "amber", "pending_retry": "amber", "failed": "red"}
+
+
+class ResolvePage(QWidget):
+    """What the solution was, and what goes to the ticket."""
+
+    left = Signal(str)
+    finished = Signal()
+    settings_wanted = Signal()
+
+    def __init__(self, model: ResolveViewModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+        self.setProperty("role", "page")
+        px = theme().px
+        column = QWidget(self)
+        column.setMaximumWidth(px(_COLUMN))
+        rows = QVBoxLayout(column)
+        rows.setContentsMargins(px(16), px(16), px(16), px(16))
+        rows.setSpacing(px(12))
+        rows.addWidget(self._verification_panel())
+        rows.addWidget(self._solution_panel())
+        rows.addWidget(self._ticket_panel())
+        rows.addWidget(self._note_panel(), 1)
+        middle = QWidget(self)
+        across = QHBoxLayout(middle)
+        across.setContentsMargins(0, 0, 0, 0)
+        across.addStretch(1)
+        across.addWidget(column, 100)
+        across.addStretch(1)
+        scroll = QScrollArea(self)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(middle)
+        page = QVBoxLayout(self)
+        page.setContentsMargins(0, 0, 0, 0)
+        page.setSpacing(0)
+        page.addWidget(self._head())
+        page.addWidget(scroll, 1)
+        page.addWidget(self._foot())
+        model.changed.connect(self._render)
+        self._render()
+
+    # Building
+
+    def _head(self) -> QFrame:
+        px = theme().px
+        head = QFrame(self)
+        head.setProperty("role", "pagehead")
+        row = QHBoxLayout(head)
+        row.setContentsMargins(px(16), px(10), px(20), px(10))
+        row.setSpacing(px(10))
+        self.back = Button(icon="chevron-left", variant="icon", hint="Back to the session")
+        self.back.clicked.connect(self._leave)
+        self.title = PlainText("Resolve", head, role="head")
+        row.addWidget(self.back)
+        row.addWidget(self.title, 1)
+        return head
+
+    def _foot(self) -> QFrame:
+        px = theme().px
+        foot = QFrame(self)
+        foot.setProperty("role", "pagefoot")
+        row = QHBoxLayout(foot)
+        row.setContentsMargins(px(24), px(10), px(20), px(10))
+        row.setSpacing(px(10))
+        self.words = PlainText("", foot)
+        self.done = Button("New session", icon="plus", parent=foot)
+        self.done.clicked.connect(self.finished)
+        self.resolve = Button("Resolve", variant="primary", icon="check", parent=foot)
+        self.resolve.clicked.connect(self._model.resolve)
+        row.addWidget(self.words, 1)
+        row.addWidget(self.done)
+        row.addWidget(self.resolve)
+        return foot
+
+    def _panel(self, title: str) -> tuple[QFrame, QVBoxLayout]:
+        px = theme().px
+        panel = QFrame(self)
+        panel.setProperty("role", "panel")
+        rows = QVBoxLayout(panel)
+        rows.setContentsMargins(px(16), px(12), px(16), px(14))
+        rows.setSpacing(px(8))
+        rows.addWidget(PlainText(title.upper(), panel, role="kicker", tone="muted", wraps=False))
+        return panel, rows
+
+    def _verification_panel(self) -> QFrame:
+        self.verification, rows = self._panel("Verification")
+        line = QHBoxLayout()
+        words = "Nobody has verified yet that the fix holds. A session ends as resolved after that."
+        line.addWidget(PlainText(words, self.verification, tone="amber"), 1)
+        self.verify = Button("Verify now", icon="verification", variant="amber")
+        self.verify.clicked.connect(self._model.ask_verification)
+        line.addWidget(self.verify)
+        rows.addLayout(line)
+        return self.verification
+
+    def _solution_panel(self) -> QFrame:
+        panel, rows = self._panel("Solution")
+        self.summary = AnswerEdit(
+            "What was the cause, and what solved it? One sentence is enough.",
+            "Solution in a sentence",
+            panel,
+            sends=False,
+            lines=2,
+        )
+        self.summary.textChanged.connect(self._summary_typed)
+        self.action = AnswerEdit(
+            "What was done (optional)", "What was done", panel, sends=False, lines=2
+        )
+        self.action.textChanged.connect(self._action_typed)
+        rows.addWidget(self.summary)
+        rows.addWidget(self.action)
+        return panel
+
+    def _ticket_panel(self) -> QFrame:
+        px = theme().px
+        self.ticket, rows = self._panel("Ticket")
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(px(12))
+        grid.setVerticalSpacing(px(8))
+        grid.setColumnStretch(2, 1)
+        self.push = QCheckBox("Send the documentation to the ticket", self.ticket)
+        self.push.toggled.connect(self._model.set_push)
+        self.visibility = QComboBox(self.ticket)
+        self.visibility.setAccessibleName("Who can read the note")
+        for label, value in _VISIBILITIES:
+            self.visibility.addItem(label, value)
+        self.visibility.activated.connect(self._visibility_chosen)
+        self.minutes = QSpinBox(self.ticket)
+        self.minutes.setRange(0, _MOST_MINUTES)
+        self.minutes.setSingleStep(15)
+        self.minutes.setSuffix(" min")
+        self.minutes.setSpecialValueText("No time entry")
+        self.minutes.setAccessibleName("Minutes to bill")
+        self.minutes.valueChanged.connect(self._model.set_minutes)
+        self.worked = PlainText("", self.ticket, tone="muted")
+        self.status = QComboBox(self.ticket)
+        self.status.setAccessibleName("Ticket status")
+        self.status.activated.connect(self._status_chosen)
+        self.status_words = PlainText("", self.ticket, tone="muted")
+        self.labels = {
+            name: PlainText(name, self.ticket, tone="muted", wraps=False)
+            for name in ("Note", "Time", "Status")
+        }
+        grid.addWidget(self.push, 0, 0, 1, 3)
+        grid.addWidget(self.labels["Note"], 1, 0)
+        grid.addWidget(self.visibility, 1, 1)
+        grid.addWidget(self.labels["Time"], 2, 0)
+        grid.addWidget(self.minutes, 2, 1)
+        grid.addWidget(self.worked, 2, 2)
+        grid.addWidget(self.labels["Status"], 3, 0)
+        grid.addWidget(self.status, 3, 1)
+        grid.addWidget(self.status_words, 3, 2)
+        rows.addLayout(grid)
+        self.mapping = Button("", variant="link", icon="person", parent=self.ticket)
+        self.mapping.clicked.connect(self.settings_wanted)
+        rows.addWidget(self.mapping)
+        return self.ticket
+
+    def _note_panel(self) -> QFrame:
+        panel, rows = self._panel("Note")
+        head = QHBoxLayout()
+        self.masked = PlainText("", panel, role="small", tone="muted")
+        self.again = Button("Write again", variant="link", icon="undo", parent=panel)
+        self.again.clicked.connect(self._model.write_note_again)
+        head.addWidget(self.masked, 1)
+        head.addWidget(self.again)
+        self.note = QPlainTextEdit(panel)
+        self.note.setProperty("role", "code")
+        self.note.setAccessibleName("The note as it will leave")
+        self.note.setMinimumHeight(theme().px(240))
+        self.note.setTabChangesFocus(True)
+        self.note.textChanged.connect(self._note_typed)
+        rows.addLayout(head)
+        rows.addWidget(self.note, 1)
+        return panel
+
+    # Showing
+
+    @Slot()
+    def _render(self) -> None:
+        model = self._model
+        is_closed = model.closing is not None
+        problem = model.view.session.problem_summary if model.view else ""
+        self.title.show_text(joined("Resolved" if is_closed else "Resolve", problem))
+        self.verification.setVisible(
+            model.view is not None and not model.is_verified and not is_closed
+        )
+        self._fill(self.summary, model.summary)
+        self._fill(self.action, model.action)
+        self._fill(self.note, model.note)
+        for editor in (self.summary, self.action, self.note):
+            editor.setReadOnly(is_closed)
+        self.again.setVisible(model.note_is_edited and not is_closed)
+        masked = model.preview.masked if model.preview else ()
+        self.masked.show_text(_masked_words([mask.kind for mask in masked]))
+        self._render_ticket(is_closed=is_closed)
+        self._render_foot(is_closed=is_closed)
+
+    def _render_ticket(self, *, is_closed: bool) -> None:
+        model = self._model
+        self.ticket.setVisible(model.has_ticket)
+        sends = model.will_push
+        with QSignalBlocker(self.push), QSignalBlocker(self.minutes):
+            self.push.setChecked(sends)
+            self.minutes.setValue(model.shown_minutes)
+        self.push.setEnabled(not is_closed)
+        visibility = model.visibility or (model.preview.visibility if model.preview else None)
+        if visibility is not None:
+            self.visibility.setCurrentIndex([value for _, value in _VISIBILITIES].index(visibility))
+        warning = model.preview.member_mapping_warning if model.preview else ""
+        self.visibility.setEnabled(sends and not is_closed)
+        self.minutes.setEnabled(sends and not is_closed and not warning)
+        self.worked.show_text(f"worked {duration_words(model.worked)}")
+        self.mapping.show_text(warning)
+        self.mapping.setVisible(bool(warning))
+        shows_status = model.asks_status
+        for widget in (self.labels["Status"], self.status, self.status_words):
+            widget.setVisible(shows_status)
+        if shows_status:
+            names = ["Leave as it is", *(status.name for status in model.statuses)]
+            if [self.status.itemText(i) for i in range(self.status.count())] != names:
+                self.status.clear()
+                self.status.addItems(names)
+            self.status.setEnabled(sends and bool(model.statuses) and not is_closed)
+            error = model.status_error.message if model.status_error else ""
+            self.status_words.show_text(error or model.status_warning)
+            self.status_words.set_tone("amber")
+
+    def _render_foot(self, *, is_closed: bool) -> None:
+        model = self._model
+        self.resolve.setVisible(not is_closed)
+        self.done.setVisible(is_closed)
+        self.resolve.setEnabled(model.can_resolve)
+        self.resolve.show_text("Resolving…" if model.is_closing else "Resolve")
+        words, tone = "", "muted"
+        if model.error is not None:
+            words, tone = joined(model.error.message, model.error.hint), "red"
+        elif model.closing is not None:
+            words = model.push_words or "Resolved. The note is in the history."
+            if model.view is not None:
+                tone = _PUSH_TONES.get(model.view.push_status.value, "green")
+            words = joined(words, model.closing.member_mapping_warning)
+        elif model.view is not None and not model.summary.strip():
+            words = "Say in a sentence what the solution was."
+        self.words.show_text(words)
+        self.words.set_tone(tone)
+
+    def _fill(self, editor: QPlainTextEdit, text: str) -> None:
+        """Show a text unless the technician is just typing it."""
+        if editor.toPlainText() == text or editor.hasFocus():
+            return
+        with QSignalBlocker(editor):
+            editor.setPlainText(text)
+
+    # Doing
+
+    @Slot()
+    def _summary_typed(self) -> None:
+        self._model.set_summary(self.summary.toPlainText())
+
+    @Slot()
+    def _action_typed(self) -> None:
+        self._model.set_action(self.action.toPlainText())
+
+    @Slot()
+    def _note_typed(self) -> None:
+        self._model.set_note(self.note.toPlainText())
+
+    @Slot(int)
+    def _visibility_chosen(self, place: int) -> None:
+        self._model.set_visibility(_VISIBILITIES[place][1])
+
+    @Slot(int)
+    def _status_chosen(self, place: int) -> None:
+        self._model.choose_status(self._model.statuses[place - 1] if place else None)
+
+    @Slot()
+    def _leave(self) -> None:
+        self.left.emit(self._model.session_id)
+
+
+def _masked_words(kinds: list[str]) -> str:
+    """Return what was masked, for people: "Masked before it leaves: 2 of password"."""
+    if not kinds:
+        return "This is what leaves. You can edit it."
+    counts = [f"{kinds.count(kind)} of {kind}" for kind in dict.fromkeys(kinds)]
+    return f"Masked before it leaves: {', '.join(counts)}. You can edit the rest."

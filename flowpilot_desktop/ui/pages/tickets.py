@@ -1,0 +1,119 @@
+"""The ticket picker: the same part on the intake page and for linking in mid-session."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal, Slot
+from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QTabBar, QVBoxLayout, QWidget
+
+from flowpilot_desktop.core.ticket import Ticket, TicketScope
+from flowpilot_desktop.ui.controls import Button
+from flowpilot_desktop.ui.lists import RowList, RowWords
+from flowpilot_desktop.ui.text import PlainText
+from flowpilot_desktop.ui.theme import theme
+from flowpilot_desktop.ui.words import ticket_badges, ticket_line
+from flowpilot_desktop.viewmodels.intake import CONNECT_TIP, FALLBACK_TIP, TicketPicker
+
+_SCOPES = (
+    ("My tickets", TicketScope.MINE),
+    ("All open", TicketScope.ALL_OPEN),
+    ("All", TicketScope.ALL),
+)
+
+
+def _words(ticket: Ticket) -> RowWords:
+    return RowWords(ticket.summary or "(no summary)", ticket_line(ticket), ticket_badges(ticket))
+
+
+class TicketPickerView(QWidget):
+    """Search field, scopes, list, and what to do when ConnectWise is away."""
+
+    chosen = Signal(object)
+    number_chosen = Signal()
+
+    def __init__(self, model: TicketPicker, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._model = model
+        px = theme().px
+        self.search = QLineEdit(self)
+        self.search.setPlaceholderText("Search number, summary, company or contact")
+        self.search.setAccessibleName("Search tickets")
+        self.search.setClearButtonEnabled(True)
+        self.search.setMaxLength(500)
+        self.search.textChanged.connect(model.search)
+        self.search.returnPressed.connect(self._take_first)
+        self.scopes = QTabBar(self)
+        self.scopes.setAccessibleName("Which tickets")
+        self.scopes.setDrawBase(False)
+        for label, _ in _SCOPES:
+            self.scopes.addTab(label)
+        self.scopes.currentChanged.connect(self._show_scope)
+        self.tip = PlainText("", self, tone="muted")
+        self.number = Button("", variant="link", icon="ticket", parent=self)
+        self.number.clicked.connect(self._take_number)
+        self.list = RowList(model.tickets, _words, "Tickets", self)
+        self.list.chosen.connect(self.chosen)
+        self.list.ending.connect(model.more)
+        self.empty = PlainText("", self, tone="muted")
+        head = QHBoxLayout()
+        head.setSpacing(px(8))
+        head.addWidget(self.search, 1)
+        head.addWidget(self.scopes)
+        rows = QVBoxLayout(self)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(px(6))
+        rows.addLayout(head)
+        rows.addWidget(self.tip)
+        rows.addWidget(self.number)
+        rows.addWidget(self.empty)
+        rows.addWidget(self.list, 1)
+        model.changed.connect(self._render)
+        self._render()
+
+    @Slot()
+    def _render(self) -> None:
+        model = self._model
+        rows = model.tickets.rowCount()
+        self.search.setEnabled(model.is_connected)
+        self.scopes.setEnabled(model.is_connected)
+        self.list.setVisible(model.is_connected and rows > 0)
+        tip = ""
+        if not model.is_connected:
+            tip = CONNECT_TIP
+        elif model.error is not None:
+            cached = " Tickets seen before are listed." if rows else ""
+            tip = f"{FALLBACK_TIP}.{cached} Type a ticket number above to start from it."
+        self.tip.show_text(tip)
+        self.tip.set_tone("amber" if model.error is not None else "muted")
+        self.tip.setVisible(bool(tip))
+        number = model.typed_number
+        known = {ticket.id for ticket in model.tickets.rows}
+        self.number.setVisible(bool(number) and number not in known and not model.is_searching)
+        self.number.show_text(f"Start from ticket #{number}")
+        empty = ""
+        if model.is_searching and not rows:
+            empty = "Looking for tickets…"
+        elif model.is_connected and not rows and model.error is None:
+            empty = "No ticket matches." if model.query.text else "No tickets here."
+        self.empty.show_text(empty)
+        self.empty.setVisible(bool(empty))
+
+    @Slot(int)
+    def _show_scope(self, place: int) -> None:
+        self._model.show_scope(_SCOPES[place][1])
+
+    @Slot()
+    def _take_first(self) -> None:
+        tickets = self._model.tickets.rows
+        number = self._model.typed_number
+        exact = next((ticket for ticket in tickets if ticket.id == number), None)
+        if exact is not None:
+            self.chosen.emit(exact)
+        elif number and not self._model.is_searching:
+            self.number_chosen.emit()
+        elif tickets:
+            self.list.setFocus()
+            self.list.setCurrentIndex(self._model.tickets.index(0))
+
+    @Slot()
+    def _take_number(self) -> None:
+        self.number_chosen.emit()
