@@ -97,12 +97,15 @@ _COMMANDS = (
 )  # fmt: skip
 
 
+def _matches(command: _Command, reading: Reading) -> Iterator[re.Match[str]]:
+    for low, high in reading.windows(command.literals, 500, 800):
+        yield from command.pattern.finditer(reading.plain, low, high)
+
+
 def found(reading: Reading) -> Iterator[Span]:
     """Yield start, end and kind of each secret."""
     for command in _COMMANDS:
-        if not any(literal in reading.folded for literal in command.literals):
-            continue
-        for match in command.pattern.finditer(reading.plain):
+        for match in _matches(command, reading):
             group = next(
                 number
                 for number in range(1, command.pattern.groups + 1)

@@ -7,16 +7,19 @@ import json
 import re
 import secrets
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from typing import TypeAlias
 
 from flowpilot_desktop.core.redaction import prose, shapes
-from flowpilot_desktop.core.redaction.reading import PLACEHOLDER, Reading, read
+from flowpilot_desktop.core.redaction.reading import PLACEHOLDER, read
 
 JsonValue: TypeAlias = (
     "Mapping[str, JsonValue] | Sequence[JsonValue] | str | int | float | bool | None"
 )
+
+Span: TypeAlias = tuple[int, int, str]
 
 _SEAL = object()
 _PASSES = 8
@@ -91,12 +94,13 @@ class Redactor:
         """Return the text with every secret that is recognised replaced by a placeholder."""
         with self._lock:
             self._reserve(text)
+            spans = self._found(text)
             for _ in range(_PASSES):
-                reading = read(text)
-                found = self._found(reading, text)
-                if not found:
+                if not spans:
                     break
-                text = self._replaced(text, found)
+                text, places = self._replaced(text, spans)
+                # A placeholder can bring words together that were apart: look around it again.
+                spans = self._found_near(text, places)
             return RedactedText(text, self._masked(text), _SEAL)
 
     def redact_values(self, value: JsonValue) -> JsonValue:
@@ -140,27 +144,34 @@ class Redactor:
             return [self._redacted_under(key, item, named) for item in value]
         return self.redact_values(value)
 
-    def _found(self, reading: Reading, text: str) -> list[tuple[int, int, str]]:
+    def _found(self, text: str) -> list[Span]:
         """Return disjoint spans of the text, in order."""
-        spans = [
-            (reading.original(start), reading.original(end - 1) + 1, kind)
-            for finder in (shapes.found, prose.found)
-            for start, end, kind in finder(reading)
-            if end > start
-        ]
-        spans += self._repeated(text)
+        return self._settled([*_detected(text), *self._repeated(text)], text)
+
+    def _found_near(self, text: str, places: Sequence[int]) -> list[Span]:
+        """Return disjoint spans, in order: new ones near the places, known values anywhere."""
+        spans: list[Span] = []
+        for low, high in _neighbourhoods(text, places):
+            spans += (
+                (low + start, low + end, kind) for start, end, kind in _detected(text[low:high])
+            )
+        near = [span for span in spans if _is_near(span, places)]
+        return self._settled([*near, *self._repeated(text)], text)
+
+    def _settled(self, spans: list[Span], text: str) -> list[Span]:
         if not spans:
             return []
         kept = [match.span() for match in PLACEHOLDER.finditer(text)]
         return list(_apart(_joined(spans), kept, text))
 
-    def _repeated(self, text: str) -> Iterable[tuple[int, int, str]]:
+    def _repeated(self, text: str) -> Iterator[Span]:
         """Yield places where a value already known as a secret stands again, without a label."""
         if not self._repeat_lengths:
             return
-        longest = max(self._repeat_lengths)
+        shortest, longest = min(self._repeat_lengths), max(self._repeat_lengths)
         for match in _WORD.finditer(text):
-            if not _looks_strong(match[0]):
+            word = match[0]
+            if len(word) < shortest or word.isalpha() or len(word) > longest + 8:
                 continue
             for start, end in _cores(match, longest):
                 if end - start not in self._repeat_lengths:
@@ -170,13 +181,19 @@ class Redactor:
                     yield start, end, placeholder[1 : placeholder.rindex(" ")]
                     break
 
-    def _replaced(self, text: str, spans: Iterable[tuple[int, int, str]]) -> str:
+    def _replaced(self, text: str, spans: Iterable[Span]) -> tuple[str, list[int]]:
+        """Return the text with placeholders, and where they stand."""
         pieces: list[str] = []
-        position = 0
+        places: list[int] = []
+        position = length = 0
         for start, end, kind in spans:
-            pieces += (text[position:start], self._placeholder(kind, text[start:end]))
+            placeholder = self._placeholder(kind, text[start:end])
+            length += start - position
+            places.append(length)
+            length += len(placeholder)
+            pieces += (text[position:start], placeholder)
             position = end
-        return "".join((*pieces, text[position:]))
+        return "".join((*pieces, text[position:])), places
 
     def _placeholder(self, kind: str, value: str) -> str:
         digest = self._digest(value)
@@ -218,6 +235,41 @@ class Redactor:
         return tuple(masked)
 
 
+def _detected(text: str) -> Iterator[Span]:
+    """Yield what the detectors find, in positions of the text."""
+    reading = read(text)
+    for finder in (shapes.found, prose.found):
+        for start, end, kind in finder(reading):
+            if end > start:
+                yield reading.original(start), reading.original(end - 1) + 1, kind
+
+
+_REACH = 600
+"""How far from its secret a detector looks, generously."""
+
+
+def _neighbourhoods(text: str, places: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield disjoint stretches around the places, twice as wide as detectors look."""
+    low = high = -1
+    for place in places:
+        if place - 2 * _REACH > high:
+            if high >= 0:
+                yield low, high
+            low = max(0, place - 2 * _REACH)
+        high = min(len(text), place + 2 * _REACH)
+    if high >= 0:
+        yield low, high
+
+
+def _is_near(span: Span, places: Sequence[int]) -> bool:
+    after = bisect_left(places, span[0])
+    return any(
+        abs(places[index] - span[0]) <= _REACH
+        for index in (after - 1, after)
+        if 0 <= index < len(places)
+    )
+
+
 _WORD = re.compile(r"[^\s]{6,256}")
 _SPACE = re.compile(r"\s")
 _GROUPED_DIGITS = re.compile(r"[\d \-\u2010-\u2015]{8,}")
@@ -243,9 +295,9 @@ def _cores(match: re.Match[str], longest: int) -> Iterable[tuple[int, int]]:
                 yield start + begin, end - (len(word) - stop)
 
 
-def _joined(spans: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+def _joined(spans: Iterable[Span]) -> list[Span]:
     """Join overlapping spans; the longer one says the kind."""
-    joined: list[tuple[int, int, str]] = []
+    joined: list[Span] = []
     longest = 0
     for start, end, kind in sorted(spans, key=lambda span: (span[0], -span[1])):
         if joined and start < joined[-1][1]:
@@ -259,9 +311,7 @@ def _joined(spans: Iterable[tuple[int, int, str]]) -> list[tuple[int, int, str]]
     return joined
 
 
-def _apart(
-    spans: Iterable[tuple[int, int, str]], kept: Sequence[tuple[int, int]], text: str
-) -> Iterable[tuple[int, int, str]]:
+def _apart(spans: Iterable[Span], kept: Sequence[tuple[int, int]], text: str) -> Iterable[Span]:
     """Yield the spans without the placeholders inside them; bare punctuation is left alone."""
     index = 0
     for start, end, kind in spans:

@@ -35,7 +35,7 @@ _CODE_WORDS = (
 _NAMES = re.compile(
     r"(?P<cvv>(?<![^\W\d_])(?:cvv2?|cvc2?|cvn|card (?:security|verification) (?:code|number)"
     r"|security code on the (?:card|back)))(?![^\W\d_])"
-    r"|(?P<code>(?<![^\W\d_])(?:(?:" + _CODE_WORDS + r")[- ](?:pass)?code|otp|tan"
+    r"|(?P<code>(?<![^\W\d_])(?:(?:" + _CODE_WORDS + r")[- ](?:pass)?code|otp"
     r"|best\u00e4tigungscode|sicherheitscode|code de v\u00e9rification|c\u00f3digo de verificaci\u00f3n"
     r"|codice di verifica|verificatiecode|kod weryfikacyjny))(?![^\W\d_])"
     r"|(?P<backup>(?<![^\W\d_])(?:backup|recovery|emergency|scratch)[- ]codes?)(?![^\W\d_])"
@@ -62,6 +62,16 @@ _NAMES = re.compile(
     r"|isakmp key)(?![^\W\d_])"
     r"|(?P<password>(?:" + _LONG + r")|(?<![^\W\d_])(?:" + _SHORT + r")|(?:access|zugangs)[- ]code)"
     r"(?![^\W\d_])"
+)  # fmt: skip
+# Every name contains one of these.
+_CORES = (
+    "pass", "pw", "kennwort", "mdp", "contrase", "clave", "wachtwoord", "parol", "haslo",
+    "has\u0142o", "senha", "senord", "adgangskode", "kodeord", "salasana", "jelsz", "geslo", "lozinka",
+    "heslo", "\u043f\u0430\u0440\u043e\u043b\u044c", "\u03ba\u03c9\u03b4\u03b9\u03ba",
+    "\u015fifre", "sifre", "\u30d1\u30b9\u30ef\u30fc\u30c9", "\u5bc6\u7801", "\u5bc6\u78bc",
+    "\ube44\ubc00\ubc88\ud638", "p a s s", "p.a.s.s", "code", "c\u00f3digo", "codice", "kod wery",
+    "otp", "pin", "puk", "cvv", "cvc", "cvn", "card ", "key", "schl\u00fcssel", "cl\u00e9", "chiave",
+    "chave", "sleutel", "secret", "token", "community", "psk", "datto api",
 )  # fmt: skip
 _KINDS = {
     "password": "password",
@@ -107,7 +117,10 @@ _PREPOSITION = (
     r"|da|do|dos|das|di|della|pour|per|para|van|voor|op|av|f\u00f6r|til|na|\u043e\u0442"
     r"|\u0434\u043b\u044f|au|sur|nueva?|nouveau|neu|neues)"
 )
-_STRICT_TAIL = re.compile(_QUALIFIER + r"[^\n:=;.!?\"<>\x00]{0,70}?" + f"(?:{_EQUALS})")
+_QUALIFIER_ALONE = re.compile(_QUALIFIER)
+_STRICT_TAIL = re.compile(
+    _QUALIFIER + r"[^\n:=;.!?\"<>\u2192\x00]{0,70}[:=\u2192]" + r"[ \t]{0,40}"
+)
 _STRONG = re.compile(_QUALIFIER + rf"(?:{_EQUALS}|{_XML})(?:e['\"]|@)?")
 _DASHED = re.compile(_QUALIFIER + rf"(?:{_DASH}|,\s{{0,4}}(?=[\"']))")
 _STATED = re.compile(
@@ -123,7 +136,7 @@ _NEXT_LINE = re.compile(r"(?P<colon>[ \t]*:)?[ \t\r]*(?:\n[ \t\r]*){1,3}")
 
 # A value
 _QUOTED = re.compile(r"\\?([\"'`])((?:(?!\1)[^\n]){1,400}?)\\?\1")
-_CHUNK = re.compile(r"[^\s]{1,4096}")
+_CHUNK = re.compile(r"[^\s]{1,8192}")
 _REST = re.compile(r"[^\n]{1,400}")
 _PHRASE = re.compile(r"[^\n.,;\"()\x00]{1,200}")
 _NEXT_FIELD = re.compile(
@@ -158,7 +171,7 @@ def found(reading: Reading) -> Iterator[Span]:
     yield from commands.found(reading)
     plain, folded = reading.plain, reading.folded
     reached = 0
-    for name in _NAMES.finditer(folded):
+    for name in _names(reading):
         group = name.lastgroup or "password"
         start, end = name.span()
         if start < reached:
@@ -167,6 +180,11 @@ def found(reading: Reading) -> Iterator[Span]:
             reached = max(reached, span[1]) if span[0] >= end else reached
             yield span
     yield from _pairs(plain, folded)
+
+
+def _names(reading: Reading) -> Iterator[re.Match[str]]:
+    for low, high in reading.windows(_CORES, 40, 60):
+        yield from _NAMES.finditer(reading.folded, low, high)
 
 
 def secret_name(name: str) -> str | None:
@@ -249,15 +267,17 @@ def _forward(
             return values.is_mixture(value) or values.is_long_key(value)
         return values.is_long_key(value)
 
-    attempts: list[tuple[re.Pattern[str], Callable[[str, str], bool]]] = [
-        (_STRONG, ok_strong),
-        (_DASHED, ok_mixture),
+    spoken: tuple[tuple[re.Pattern[str], Callable[[str, str], bool]], ...] = (
         (_STATED, ok_stated),
         (_STRICT_TAIL, ok_mixture),
         (_STATED_FAR, ok_stated),
         (_BARE, ok_bare),
-    ]
-    for pattern, accepts in attempts:
+    )
+    written = ((_STRONG, ok_strong), (_DASHED, ok_mixture))
+    qualifier = _QUALIFIER_ALONE.match(folded, end)
+    follows = qualifier.end() if qualifier else end
+    in_words = folded[follows : follows + 1].isalpha()
+    for pattern, accepts in spoken if in_words else (*written, *spoken):
         separator = pattern.match(folded, end)
         if separator is None:
             continue
@@ -304,19 +324,23 @@ def _value(plain: str, start: int, *, in_address: bool = False) -> _Value | None
     quoted = _QUOTED.match(plain, start)
     if quoted is not None:
         return _Value(*quoted.span(2), quoted=True)
-    chunk = _CHUNK.match(plain, start)
+    chunk = _CHUNK.match(plain, start, start + 256)
     if chunk is None:
         return None
+    field = _NEXT_FIELD.search(plain, start, start + 256)
+    if chunk.end() == start + 256 and (field is None or field.start() >= chunk.end()):
+        # A long one, a key perhaps. Only then is more of the text looked at.
+        chunk = _CHUNK.match(plain, start) or chunk
+        field = None
     begin, end = chunk.span()
     text = chunk[0]
-    if values.is_talk(text):
+    if len(text) < 64 and values.is_talk(text):  # noqa: PLR2004 - no talk is longer
         return _Value(begin, end, quoted=False)
     if text[0] in "\"'`([" and len(text) > 1:
         begin += 1
     if in_address and (cut := re.search(r"[&#\"'<>]", text)):
         end = start + cut.start()
-    field = _NEXT_FIELD.search(plain, begin, min(end + 42, len(plain)))
-    if field is not None and field.start() < end:
+    if field is not None and begin < field.start() < end:
         end = field.start()
     return _trimmed(plain, begin, end)
 
@@ -425,11 +449,12 @@ def _phrase(plain: str, folded: str, kind: str, end: int) -> Iterator[Span]:
                 text = text[:cut]
             span = rest.start(), rest.start() + len(text.rstrip())
         text = plain[span[0] : span[1]]
-        if (
-            text.strip()
-            and not any(map(values.is_talk, (text, text.split()[0])))
-            and ("\x00" not in text)
-        ):
+        words = text.split()
+        # Three words in quotes are no remark such as "not accepted".
+        is_remark = quoted is None or len(words) < 3  # noqa: PLR2004
+        if not words or "\x00" in text or values.is_talk(text):
+            continue
+        if not (is_remark and values.is_talk(words[0])):
             yield *span, kind
             return
 
@@ -473,10 +498,13 @@ def _backward(plain: str, folded: str, kind: str, start: int) -> Iterator[Span]:
 # Columns of a table whose head says "password"
 
 _DELIMITERS = ("\t", ",", ";", "|")
+_CELL_END = re.compile(r"[\"']?[ \t\r]{0,20}(?:[\n,;|\t]|  )")
 _ROW_LIMIT = 400
 
 
 def _columns(plain: str, folded: str, start: int, end: int) -> Iterator[Span]:
+    if _CELL_END.match(folded, end) is None:
+        return
     line_start = folded.rfind("\n", max(0, start - _ROW_LIMIT), start) + 1
     if line_start == 0 and start > _ROW_LIMIT:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 KINDS = (
@@ -65,6 +65,30 @@ class Reading:
     plain: str
     folded: str
     original: Callable[[int], int]
+
+    def windows(
+        self, literals: Iterable[str], before: int, after: int
+    ) -> Iterator[tuple[int, int]]:
+        """Yield disjoint stretches around the places where a literal stands, in order.
+
+        Looking for a literal is a hundred times faster than trying a pattern everywhere.
+        """
+        places: list[int] = []
+        for literal in literals:
+            place = self.folded.find(literal)
+            while place >= 0:
+                places.append(place)
+                place = self.folded.find(literal, place + len(literal))
+        places.sort()
+        low = high = -1
+        for place in places:
+            if place - before > high:
+                if high >= 0:
+                    yield low, high
+                low = max(0, place - before)
+            high = place + after
+        if high >= 0:
+            yield low, min(high, len(self.folded))
 
 
 def read(text: str) -> Reading:

@@ -141,13 +141,19 @@ _SHAPES = (
 )  # fmt: skip
 
 
+def _matches(shape: _Shape, reading: Reading) -> Iterator[re.Match[str]]:
+    if not shape.literals:
+        yield from shape.pattern.finditer(reading.plain)
+        return
+    for low, high in reading.windows(shape.literals, 400, 10_000):
+        yield from shape.pattern.finditer(reading.plain, low, high)
+
+
 def found(reading: Reading) -> Iterator[Span]:
     """Yield start, end and kind of each secret."""
     plain, folded = reading.plain, reading.folded
     for shape in _SHAPES:
-        if shape.literals and not any(literal in folded for literal in shape.literals):
-            continue
-        for match in shape.pattern.finditer(plain):
+        for match in _matches(shape, reading):
             group = 1 if shape.pattern.groups else 0
             if shape.check is None or shape.check(match[group]):
                 yield *match.span(group), shape.kind
@@ -166,6 +172,8 @@ _KEY_LINE = re.compile(
     r"[ \t\r]{0,4}(?:\n|\Z)"
 )
 _PUTTY = re.compile(r"private-lines:[ \t]*(\d{1,3})[ \t\r]*\n", _I)
+
+_PUTTY_LINE = re.compile(r"[ \t>|]{0,8}([A-Za-z0-9+/=]{1,200})[ \t\r]{0,4}(?:\n|\Z)")
 
 
 def _private_keys(plain: str, folded: str) -> Iterator[Span]:
@@ -195,10 +203,10 @@ def _private_keys(plain: str, folded: str) -> Iterator[Span]:
         for match in _PUTTY.finditer(plain):
             end = match.end()
             for _ in range(int(match[1])):
-                line = _KEY_LINE.match(plain, end)
-                if line is None or not line[0].strip():
+                line = _PUTTY_LINE.match(plain, end)
+                if line is None:
                     break
-                yield line.start(), line.start() + len(line[0].rstrip()), "private key"
+                yield *line.span(1), "private key"
                 end = line.end()
 
 

@@ -114,7 +114,13 @@ def is_stated(value: str, after: str) -> bool:
 def is_mixture(value: str, least: int = 5) -> bool:
     """Tell whether a value looks like a secret by itself: letters with digits or signs."""
     core = value.strip(".,;:\"'`()")
-    if len(core) < least or is_talk(value) or is_identifier(core) or not _LETTER.search(core):
+    if (
+        len(core) < least
+        or core.isalpha()
+        or not _LETTER.search(core)
+        or is_talk(value)
+        or is_identifier(core)
+    ):
         return False
     if _DIGIT.search(core):
         return True
