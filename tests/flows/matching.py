@@ -1,0 +1,114 @@
+"""How well intakes find their flow: `python -m tests.flows.matching` prints the table.
+
+The corpus is two files of texts as customers and technicians write them. `development.txt` may be
+looked at while keywords and weights are chosen; `held_out.txt` only says how good they are.
+"""
+
+import statistics
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flowpilot_desktop.flows.library import FlowLibrary
+
+HERE = Path(__file__).resolve().parent
+SHIPPED = HERE.parents[1] / "resources" / "flows"
+PARTS = ("development", "held_out")
+NONE = "none"
+
+
+@dataclass(frozen=True)
+class Sample:
+    flow: str
+    text: str
+
+
+@dataclass
+class Measure:
+    """What was found for one part of the corpus."""
+
+    part: str
+    right: int = 0
+    missed: int = 0
+    wrong: int = 0
+    quiet: int = 0
+    false: int = 0
+    seconds: list[float] = field(default_factory=list)
+    mistakes: list[str] = field(default_factory=list)
+
+    @property
+    def positives(self) -> int:
+        return self.right + self.missed + self.wrong
+
+    @property
+    def negatives(self) -> int:
+        return self.quiet + self.false
+
+    @property
+    def top_1(self) -> float:
+        """Share of the texts with a flow that found it."""
+        return self.right / max(self.positives, 1)
+
+    @property
+    def false_rate(self) -> float:
+        """Share of the texts without a flow that found one nevertheless."""
+        return self.false / max(self.negatives, 1)
+
+    @property
+    def p95(self) -> float:
+        """Milliseconds that 19 of 20 texts stay below."""
+        return statistics.quantiles(self.seconds, n=20)[-1] * 1000
+
+
+def samples(part: str) -> list[Sample]:
+    text = (HERE / "corpus" / f"{part}.txt").read_text(encoding="utf-8")
+    blocks = [block.partition("\n") for block in text.split("=== ")[1:]]
+    return [Sample(flow.strip(), body.strip()) for flow, _, body in blocks]
+
+
+def measure(library: FlowLibrary, part: str) -> Measure:
+    measured = Measure(part)
+    library.match("warm up")
+    for sample in samples(part):
+        started = time.perf_counter()
+        match = library.match(sample.text)
+        measured.seconds.append(time.perf_counter() - started)
+        found = match.flow.id if match else NONE
+        if sample.flow == NONE:
+            measured.quiet += found == NONE
+            measured.false += found != NONE
+        else:
+            measured.right += found == sample.flow
+            measured.missed += found == NONE
+            measured.wrong += found not in (NONE, sample.flow)
+        if found != sample.flow:
+            score = f" {match.score:.1f}" if match else ""
+            line = " ".join(sample.text.split())[:90]
+            measured.mistakes.append(f"{sample.flow:24} → {found:24}{score:5}  {line}")
+    return measured
+
+
+def table(measures: list[Measure]) -> str:
+    lines = [
+        f"{'part':12} {'texts':>6} {'top-1':>7} {'missed':>7} {'wrong':>6} "
+        f"{'false':>7} {'p95 ms':>7}"
+    ]
+    lines += [
+        f"{m.part:12} {m.positives + m.negatives:6d} {m.top_1:7.3f} {m.missed:7d} {m.wrong:6d} "
+        f"{m.false_rate:7.3f} {m.p95:7.2f}"
+        for m in measures
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    library = FlowLibrary.load(SHIPPED)
+    measures = [measure(library, part) for part in PARTS]
+    print(table(measures))
+    if "--mistakes" in sys.argv:
+        print(*measures[0].mistakes, sep="\n")
+
+
+if __name__ == "__main__":
+    main()
