@@ -67,6 +67,7 @@ _TICKET = 48_000
 _FLOW = 20_000
 _ANSWER = 12_000
 _BRIEFING = 16_000
+_FINDINGS = 60_000
 _LINE = 600
 
 
@@ -164,17 +165,20 @@ def briefing_consultation(
 
 
 def findings_text(state: Findings) -> str:
-    """Return the structured state of a session as lines; sections without content are left out."""
+    """Return the structured state of a session as lines; sections without content are left out.
+
+    What must not be lost stands first, where a cut would not reach.
+    """
     sections = (
-        ("Environment", state.environment),
+        ("Ruled out", [item.text for item in state.ruled_out]),
+        ("Hypotheses left", [_hypothesis_line(item) for item in state.hypotheses]),
+        ("Tried", [f"{item.number}. {item.text} → {item.outcome}" for item in state.tried]),
         (
             "Learned",
             [f"{fact.number}. {fact.text} → {fact.answer}".rstrip("→ ") for fact in state.facts],
         ),
-        ("Tried", [f"{item.number}. {item.text} → {item.outcome}" for item in state.tried]),
-        ("Ruled out", [item.text for item in state.ruled_out]),
-        ("Hypotheses left", [_hypothesis_line(item) for item in state.hypotheses]),
         ("Pending", state.pending),
+        ("Environment", state.environment),
     )
     return "\n".join(
         line
@@ -450,7 +454,7 @@ def _compacted(record: Record, seen: Sequence[Step], pen: _Pen) -> Turn:
                 f"The session is long. The block '{label}' stands for everything until then. ",
                 "All of it was really done and answered: repeat none of it, and what is ruled out ",
                 "stays ruled out.\n",
-                _Block(label, findings_text(state), COMPACT_AT // 4),
+                _Block(label, findings_text(state), _FINDINGS),
             ]
         ),
     )

@@ -45,7 +45,7 @@ def harmless(text: str, limit: int) -> str:
 
     The first two thirds and the last third are kept, since logs tell most at their ends.
     """
-    text = _JOINERS.sub(r"\1", _FILLERS.sub("", cleaned(text))).strip()
+    text = _JOINERS.sub(r"\1", _FILLERS.sub("", cleaned(text, len(text)))).strip()
     if len(text) <= limit:
         return text
     head, tail = limit * 2 // 3, limit // 3
