@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from flowpilot_desktop.core.errors import PsaRefused
+from flowpilot_desktop.core.errors import InvalidInput
 
 _CLOUD = ".myconnectwise.net"
 _HOST = re.compile(
@@ -33,7 +33,7 @@ class SiteAddress:
 
     @classmethod
     def of(cls, typed: str) -> SiteAddress:
-        """Read what was typed or pasted; raises PsaRefused when it is no address.
+        """Read what was typed or pasted; raises InvalidInput when it is no address.
 
         Plain http is for this machine alone: keys never cross a network in the clear.
         """
@@ -41,12 +41,12 @@ class SiteAddress:
         parts = urlsplit(text if "://" in text else f"https://{text}")
         host = parts.netloc
         if parts.scheme not in ("https", "http") or not _HOST.fullmatch(host):
-            raise PsaRefused(
+            raise InvalidInput(
                 "The ConnectWise address can't be read.",
                 hint="Enter the host name only, such as na.myconnectwise.net.",
             )
         if parts.scheme == "http" and not _is_this_machine(parts.hostname or ""):
-            raise PsaRefused(
+            raise InvalidInput(
                 "The ConnectWise address begins with http://, which would send the keys in the "
                 "clear.",
                 hint="Nothing was sent. Enter the host name without http://.",

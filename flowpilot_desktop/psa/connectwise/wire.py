@@ -21,12 +21,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
 
@@ -34,18 +31,25 @@ import httpx
 import truststore
 
 from flowpilot_desktop.core.errors import (
-    PsaForbidden,
     PsaNotFound,
     PsaNotSent,
     PsaRateLimited,
-    PsaRefused,
     PsaSignInRefused,
     PsaUnclear,
     PsaUnreachable,
 )
 from flowpilot_desktop.core.ports import Clock
-from flowpilot_desktop.core.ticket import PsaConnection, cleaned
-from flowpilot_desktop.psa.connectwise.permissions import role_row
+from flowpilot_desktop.core.ticket import PsaConnection
+from flowpilot_desktop.psa.connectwise.failures import (
+    LOOKING_HINT,
+    WEB_PAGE_HINT,
+    Answer,
+    TooLargeError,
+    printable,
+    refuse,
+    retry_after,
+    translated,
+)
 from flowpilot_desktop.psa.connectwise.site import ApiAddress, SiteAddress
 from flowpilot_desktop.psa.registry import PsaKeys
 
@@ -69,68 +73,16 @@ _READ_SECONDS = 20.0
 _WRITE_SECONDS = 60.0  # patience costs nothing, and an unclear write costs a minute
 _READ_TRIES = 3
 _PATIENCE_SECONDS = 20.0  # how long a read waits for a rate limit to pass
-_DEFAULT_RETRY_AFTER = 30.0
-_LONGEST_RETRY_AFTER = 3_600.0
 _BACKOFF_SECONDS = (0.3, 1.0)
 _PROVEN_SECONDS = 60.0
-_WORDS_LIMIT = 400
 _GATEWAY = frozenset({502, 503, 504, *range(520, 525)})
-_FINAL = frozenset({400, 401, 403, 404, 405, 409, 415})
 _WHO_AM_I = "system/myMembers/info"
-
-_WEB_PAGE_HINT = (
-    "Nothing was changed. A sign-in page of the network (hotel, guest Wi-Fi), a proxy or "
-    "maintenance at ConnectWise can cause this. Open any web page to check, then try again."
-)
+_WORTH_A_TRY = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 log = logging.getLogger(__name__)
 # These log whole addresses, with what was searched for in them, and headers, with the keys.
 for _talkative in ("httpx", "httpcore"):
     logging.getLogger(_talkative).setLevel(logging.WARNING)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back, as bytes."""
-
-    status: int
-    headers: httpx.Headers
-    body: bytes
-
-    @property
-    def is_success(self) -> bool:
-        """Tell whether the status says that it worked."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - the meaning of 2xx
-
-    def json(self) -> Any:
-        """Return the body read as JSON; ValueError for anything else."""
-        try:
-            return json.loads(self.body)
-        except RecursionError as error:
-            raise ValueError("nested too deeply") from error
-
-    def refusal(self) -> tuple[str, str]:
-        """Return ConnectWise's code and words, empty if this is not its own way to say no."""
-        try:
-            said = self.json()
-        except ValueError:
-            return "", ""
-        if not isinstance(said, dict):
-            return "", ""
-        code = said.get("code") if isinstance(said.get("code"), str) else ""
-        parts = [said.get("message") or said.get("error")]
-        errors = said.get("errors")
-        for error in errors if isinstance(errors, list) else ():
-            if isinstance(error, dict):
-                field = error.get("field")
-                words = error.get("message")
-                parts.append(f"{field}: {words}" if field and words else words)
-        words = " ".join(cleaned(part, _WORDS_LIMIT) for part in parts if isinstance(part, str))
-        return code or "", " ".join(words.split())[: 2 * _WORDS_LIMIT]
-
-
-class _TooLargeError(Exception):
-    """An answer beyond BODY_LIMIT."""
 
 
 class Wire:
@@ -152,9 +104,9 @@ class Wire:
         self._ca_file = connection.ca_file
         self._auth = httpx.BasicAuth(f"{self._company_id}+{keys.public}", keys.private)
         self._headers = {
-            "clientId": _header_value(connection.client_id) or CLIENT_ID,
+            "clientId": printable(connection.client_id) or CLIENT_ID,
             "Accept": "application/vnd.connectwise.com+json; version="
-            + (_header_value(api_version) or API_VERSION),
+            + (printable(api_version) or API_VERSION),
         }
         self._clock = clock
         self._transport = transport
@@ -172,26 +124,31 @@ class Wire:
         """The site's version as companyinfo told it, empty before the first request."""
         return self._api.version if self._api else ""
 
-    async def read(self, path: str, params: Mapping[str, str] | None = None, **headers: str) -> Any:
-        """Return what a GET answers, as JSON. `headers` use _ for -."""
-        answer = await self._read("GET", path, params or {}, None, headers)
-        return self._understood(answer)
+    async def read(
+        self, path: str, params: Mapping[str, str] | None = None, **headers: str
+    ) -> Answer:
+        """Return a successful answer to a GET. `headers` use _ for -."""
+        return await self._read("GET", path, params or {}, None, headers)
 
-    async def find(self, path: str, params: Mapping[str, str]) -> Any:
-        """Return what a list answers; conditions too long for an address go as a search."""
+    async def record(self, path: str) -> dict[str, Any]:
+        """Return one record; anything else than an object is an empty one."""
+        said = (await self.read(path)).understood()
+        return said if isinstance(said, dict) else {}
+
+    async def find(self, path: str, params: Mapping[str, str]) -> Answer:
+        """Return a list's answer; conditions too long for an address go as a search."""
         address = httpx.URL((await self._address()).base + path, params=dict(params))
         if len(str(address)) <= URL_LIMIT:
             return await self.read(path, params)
         body = {name: params[name] for name in ("conditions", "orderBy") if name in params}
         rest = {name: value for name, value in params.items() if name not in body}
-        answer = await self._read("POST", f"{path}/search", rest, body, {})
-        return self._understood(answer)
+        return await self._read("POST", f"{path}/search", rest, body, {})
 
     async def probe(self, method: str, path: str, body: Any = None, **params: str) -> Answer:
         """Return the answer whatever it is; for requests that change nothing."""
         await self._wait_for_limit()
         api = await self._address()
-        with _translated(writing=False):
+        with translated(writing=False):
             answer = await self._exchange(method, api.base + path, params=params, body=body)
         if answer.status == httpx.codes.TOO_MANY_REQUESTS:
             raise self._limited(answer)
@@ -207,33 +164,23 @@ class Wire:
             raise PsaRateLimited(
                 "ConnectWise asked for a pause; nothing was sent yet.", retry_after=remaining
             )
-        try:
-            api = await self._address()
-        except PsaUnclear as error:
-            raise PsaUnreachable(error.message) from error
-        with _translated(writing=True):
+        api = await self._address()
+        with translated(writing=True):
             answer = await self._exchange(method, api.base + path, _WRITE_SECONDS, body=body)
         if answer.is_success:
             try:
                 return answer.json()
             except ValueError as error:
                 raise PsaUnclear(
-                    "ConnectWise answered with something that can't be read.",
-                    hint="FlowPilot looks on the ticket whether it arrived before trying again.",
+                    "ConnectWise answered with something that can't be read.", hint=LOOKING_HINT
                 ) from error
         if answer.status == httpx.codes.TOO_MANY_REQUESTS:
             raise self._limited(answer)
         if answer.status == httpx.codes.NOT_FOUND:
             await self._explain_missing_write(method, path, answer, api)
-        code, words = answer.refusal()
-        # Beyond the listed statuses a 4xx is a no only in ConnectWise's own words; 408 never is.
-        is_own_no = bool(code) and 400 < answer.status < 500 and answer.status != 408  # noqa: PLR2004
-        if answer.status in _FINAL or is_own_no:
-            self._refuse(method, path, answer)
-        raise PsaUnclear(
-            f"ConnectWise answered {answer.status}" + (f": {words}" if words else "."),
-            hint="FlowPilot looks on the ticket whether it arrived before trying again.",
-        )
+        if answer.is_final:
+            refuse(method, path, answer)
+        raise PsaUnclear(answer.said, hint=LOOKING_HINT)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -284,22 +231,22 @@ class Wire:
             httpx.URL(url).path,
             answer.status,
             1_000 * (self._clock.monotonic() - began),
-            _header_value(answer.headers.get("x-cw-request-id", "-")),
-            _header_value(answer.headers.get("api-current-version", "-")),
+            printable(answer.headers.get("x-cw-request-id", "-")),
+            printable(answer.headers.get("api-current-version", "-")),
         )
         return answer
 
     async def _opened(self) -> httpx.AsyncClient:
         async with self._making:
             if self._client is None:
-                # Reading the system's certificates takes about 100 ms: not on the screen's thread.
-                self._client = await asyncio.to_thread(self._made)
+                if self._transport is not None:
+                    self._client = httpx.AsyncClient(transport=self._transport)
+                else:
+                    # Reading the system's certificates takes 100 ms: not on the screen's thread.
+                    self._client = await asyncio.to_thread(self._made)
             return self._client
 
     def _made(self) -> httpx.AsyncClient:
-        limits = httpx.Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
-        if self._transport is not None:
-            return httpx.AsyncClient(transport=self._transport, limits=limits)
         context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if self._ca_file:
             try:
@@ -309,6 +256,7 @@ class Wire:
                     "The file with the certificate authority can't be read.",
                     hint="Check its path in Settings → Integrations; it has to be a PEM file.",
                 ) from error
+        limits = httpx.Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
         return httpx.AsyncClient(verify=context, limits=limits, follow_redirects=False)
 
     def _note_time(self, answer: Answer) -> None:
@@ -337,7 +285,7 @@ class Wire:
             api = await self._address()
             tries += 1
             try:
-                with _translated(writing=False):
+                with translated(writing=False):
                     answer = await self._exchange(
                         method, api.base + path, params=params, body=body, headers=extra
                     )
@@ -361,62 +309,16 @@ class Wire:
             else:
                 self._refuse_read(method, path, answer)
 
-    def _understood(self, answer: Answer) -> Any:
-        try:
-            return answer.json()
-        except ValueError as error:
-            raise PsaUnreachable(
-                "Instead of ConnectWise, something answered with a web page or with data that "
-                "can't be read.",
-                hint=_WEB_PAGE_HINT,
-            ) from error
-
     def _refuse_read(self, method: str, path: str, answer: Answer) -> NoReturn:
         if 400 <= answer.status < 500 and answer.status != 408:  # noqa: PLR2004 - 4xx, time-outs
-            self._refuse(method, path, answer)
-        _, words = answer.refusal()
-        raise PsaUnreachable(
-            f"ConnectWise answered {answer.status}" + (f": {words}" if words else ".")
-        )
+            refuse(method, path, answer)
+        raise PsaUnreachable(answer.said)
 
     # Saying no
 
-    def _refuse(self, method: str, path: str, answer: Answer) -> NoReturn:
-        """Raise what a final refusal means."""
-        code, words = answer.refusal()
-        status = answer.status
-        said = f"ConnectWise said: {words}" if words else f"ConnectWise answered {status}."
-        about_client = "clientid" in f"{code} {words}".lower()
-        if status == httpx.codes.UNAUTHORIZED or (status == httpx.codes.FORBIDDEN and about_client):
-            raise PsaSignInRefused(
-                said,
-                status=status,
-                words=words,
-                hint="Check the client id in Settings → Integrations." if about_client else None,
-            )
-        if status == httpx.codes.FORBIDDEN:
-            row = role_row(method, path)
-            raise PsaForbidden(
-                said,
-                status=status,
-                words=words,
-                hint=f"Ask for “{row}” in the security role of the API member.",
-            )
-        if status == httpx.codes.NOT_FOUND:
-            raise PsaNotFound(said, status=status, words=words)
-        if code == "Security" and "ssl" in words.lower():
-            raise PsaRefused(
-                said,
-                status=status,
-                words=words,
-                hint="The address is the one for browsers. Check the site in Settings → "
-                "Integrations; the API of a cloud is at api-….myconnectwise.net.",
-            )
-        raise PsaRefused(said, status=status, words=words)
-
     def _limited(self, answer: Answer) -> PsaRateLimited:
         """Remember how long ConnectWise wants to be left alone."""
-        seconds = _retry_after(answer.headers.get("retry-after", ""), self._clock.now())
+        seconds = retry_after(answer.headers.get("retry-after", ""), self._clock.now())
         self._resume_at = max(self._resume_at, self._clock.monotonic() + seconds)
         return PsaRateLimited(
             f"ConnectWise asks to wait {round(seconds)} seconds.", retry_after=seconds
@@ -448,7 +350,7 @@ class Wire:
 
     async def _discovered(self) -> ApiAddress:
         url = self.site.company_info(self._company_id)
-        with _translated(writing=False):
+        with translated(writing=False):
             answer = await self._exchange("GET", url, signed_in=False)
         if answer.status == httpx.codes.TOO_MANY_REQUESTS:
             raise self._limited(answer)
@@ -460,7 +362,7 @@ class Wire:
             )
         if not answer.is_success:
             self._refuse_read("GET", "login/companyinfo", answer)
-        facts = self._understood(answer)
+        facts = answer.understood()
         if facts is None:
             raise PsaSignInRefused(
                 f"ConnectWise at {self.site.host} does not know the company id.",
@@ -472,7 +374,7 @@ class Wire:
         if api is None:
             raise PsaUnreachable(
                 f"What {self.site.host} answers does not look like ConnectWise.",
-                hint=_WEB_PAGE_HINT,
+                hint=WEB_PAGE_HINT,
             )
         return api
 
@@ -486,7 +388,7 @@ class Wire:
             if await self._moved(api):
                 return
             await self._prove_keys(path, api)
-        self._refuse(method, path, answer)
+        refuse(method, path, answer)
 
     async def _explain_missing_write(
         self, method: str, path: str, answer: Answer, api: ApiAddress
@@ -504,7 +406,7 @@ class Wire:
                 raise PsaUnreachable(
                     "ConnectWise was just upgraded and has moved; nothing was sent yet."
                 )
-        self._refuse(method, path, answer)
+        refuse(method, path, answer)
 
     def _is_plainly_missing(self, answer: Answer) -> bool:
         """Tell whether ConnectWise itself says 404 to keys that worked a moment ago."""
@@ -519,7 +421,7 @@ class Wire:
         if path == _WHO_AM_I:
             status = int(httpx.codes.NOT_FOUND)
         else:
-            with _translated(writing=False):
+            with translated(writing=False):
                 answer = await self._exchange("GET", api.base + _WHO_AM_I)
             status = answer.status
             if answer.is_success:
@@ -531,91 +433,10 @@ class Wire:
             )
 
 
-_WORTH_A_TRY = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
-
-
-@contextmanager
-def _translated(*, writing: bool) -> Iterator[None]:
-    """Turn what httpx raises into ours: before the server, or anything later."""
-    try:
-        yield
-    except (
-        httpx.ConnectError,
-        httpx.ConnectTimeout,
-        httpx.PoolTimeout,
-        httpx.ProxyError,
-        httpx.UnsupportedProtocol,
-    ) as error:
-        raise PsaUnreachable(_why_unreachable(error), hint=_hint_for(error)) from error
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, _TooLargeError) as error:
-        if writing:
-            raise PsaUnclear(
-                "The connection to ConnectWise broke while sending, and nobody knows yet whether "
-                "it arrived.",
-                hint="FlowPilot looks on the ticket whether it arrived before trying again.",
-            ) from error
-        if isinstance(error, _TooLargeError):
-            raise PsaUnreachable(
-                "ConnectWise's answer is larger than FlowPilot reads.", retryable=False
-            ) from error
-        if isinstance(error, TimeoutError | httpx.TimeoutException):
-            raise PsaUnreachable("ConnectWise did not answer in time.") from error
-        raise PsaUnreachable("The connection to ConnectWise broke.") from error
-
-
-def _why_unreachable(error: Exception) -> str:
-    if isinstance(error, httpx.ConnectTimeout):
-        return "ConnectWise did not answer in time."
-    if isinstance(error, httpx.ProxyError):
-        return "The proxy of this network refused the connection to ConnectWise."
-    if _is_about_certificates(error):
-        return "ConnectWise's certificate is not trusted by this computer."
-    return "No connection to ConnectWise."
-
-
-def _hint_for(error: Exception) -> str | None:
-    if _is_about_certificates(error):
-        return (
-            "Nothing was sent. If the server has a certificate of your own authority, name its "
-            "CA file in Settings → Integrations."
-        )
-    return None
-
-
-def _is_about_certificates(error: BaseException) -> bool:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLError):
-            return "CERTIFICATE_VERIFY_FAILED" in str(seen)
-        seen = seen.__cause__ or seen.__context__
-    return "CERTIFICATE_VERIFY_FAILED" in str(error)
-
-
 async def _limited_body(response: httpx.Response) -> bytes:
     received = bytearray()
     async for chunk in response.aiter_bytes():
         received += chunk
         if len(received) > BODY_LIMIT:
-            raise _TooLargeError
+            raise TooLargeError
     return bytes(received)
-
-
-def _retry_after(value: str, now: datetime) -> float:
-    """Return the seconds of a Retry-After header, which may also be a date."""
-    value = value.strip()
-    seconds = _DEFAULT_RETRY_AFTER
-    if re.fullmatch(r"\d{1,9}(\.\d+)?", value, re.ASCII):
-        seconds = float(value)
-    elif value:
-        try:
-            moment = parsedate_to_datetime(value)
-        except ValueError:
-            return seconds
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        seconds = (moment - now).total_seconds()
-    return min(max(seconds, 1.0), _LONGEST_RETRY_AFTER)
-
-
-def _header_value(value: str) -> str:
-    """Return what of a text may stand in a header or a log line."""
-    return "".join(char for char in value if char.isascii() and char.isprintable())[:100].strip()
