@@ -66,7 +66,10 @@ _STEPS = {
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One uninterrupted stretch of one engineer's work; open while `ended_at` is None."""
+    """One uninterrupted stretch of one engineer's work; open while `ended_at` is None.
+
+    Moments are aware; they are kept in UTC.
+    """
 
     id: str
     session_id: str
@@ -76,9 +79,14 @@ class Segment:
     last_activity_at: datetime
 
     def __post_init__(self) -> None:
-        for moment in (self.started_at, self.ended_at, self.last_activity_at):
-            if moment is not None and moment.utcoffset() is None:
+        # Two moments of the same zone compare and add by the wall clock: only UTC is safe.
+        for name in ("started_at", "ended_at", "last_activity_at"):
+            moment: datetime | None = getattr(self, name)
+            if moment is None:
+                continue
+            if moment.utcoffset() is None:
                 raise ValueError("A segment's moments are aware datetimes.")
+            object.__setattr__(self, name, moment.astimezone(UTC))
 
     @property
     def is_open(self) -> bool:
@@ -284,7 +292,7 @@ def _second(moment: datetime) -> datetime:
 
 def _counted(segment: Segment, as_of: datetime | None) -> _Interval | None:
     """Return the part of a segment that counts, or None."""
-    end = segment.ended_at or as_of or segment.last_activity_at
+    end = (segment.ended_at or as_of or segment.last_activity_at).astimezone(UTC)
     last_sign = max(segment.started_at, segment.last_activity_at)
     start, end = _second(segment.started_at), _second(min(end, last_sign + IDLE_LIMIT))
     return (start, end) if end > start else None
@@ -320,7 +328,7 @@ def _unbilled(
 ) -> list[_Interval]:
     since = max(
         (
-            _second(max(entry.end, entry.covers_until or entry.end))
+            max(_second(entry.end), _second(entry.covers_until or entry.end))
             for entry in billed
             if entry.engineer_id == engineer_id
         ),
