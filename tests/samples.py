@@ -215,17 +215,14 @@ def session_view(**fields: Any) -> SessionView:
     return replace(made, **fields)
 
 
+RISKY_COMMAND = Command(
+    "Get-ADComputer -Filter * | % { Restart-Service -Name Spooler -ComputerName $_.Name }",
+    "PowerShell",
+    Risk.CHANGES_MANY,
+    undo="Start-Service Spooler on each machine",
+)
 RISKY = step(
-    Action(
-        "Restart the print spooler on every workstation of the site",
-        command=Command(
-            "Get-ADComputer -Filter * | % { Restart-Service -Name Spooler -ComputerName $_.Name }",
-            "PowerShell",
-            Risk.CHANGES_MANY,
-            undo="Start-Service Spooler on each machine",
-        ),
-    ),
-    7,
+    Action("Restart the print spooler on every workstation of the site", command=RISKY_COMMAND), 7
 )
 DESTRUCTIVE = step(
     Action(

@@ -83,6 +83,7 @@ class Feed(QAbstractScrollArea):
         self._heights: dict[str, int] = {}
         self._fitted_width = 0
         self._tops: list[int] = [0]
+        self._gap = 0
         self._widgets: dict[str, FeedCard] = {}
         self._follows = True
         self._is_arranging = False
@@ -114,6 +115,7 @@ class Feed(QAbstractScrollArea):
         anchor = self._anchor()
         before = {item.key: item for item in self._items}
         focus = self._focused_key()
+        had_focus = self._widgets.get(focus or "")
         self._items = list(items)
         keys = {item.key for item in items}
         for key in before.keys() - keys:
@@ -124,7 +126,7 @@ class Feed(QAbstractScrollArea):
             if former is not None and former.content != item.content:
                 self._renew(item)
         self._arrange(anchor)
-        if focus is not None and self._focused_key() is None:
+        if focus is not None and self._widgets.get(focus) is not had_focus:
             self._give_focus_back(focus)
 
     def show_item(self, item: FeedItem) -> None:
@@ -245,7 +247,10 @@ class Feed(QAbstractScrollArea):
         if not self._items or len(self._tops) != len(self._items) + 1:
             return None
         value = self.verticalScrollBar().value()
-        place = min(max(bisect_right(self._tops, value) - 1, 0), len(self._items) - 1)
+        last = len(self._items) - 1
+        place = min(max(bisect_right(self._tops, value) - 1, 0), last)
+        if place < last and value >= self._tops[place + 1] - self._gap:
+            place += 1  # the edge lies between two cards: the lower one is what is read
         return self._items[place].key, value - self._tops[place]
 
     def _arrange(self, anchor: tuple[str, int] | None, *, follow: bool = True) -> None:
@@ -284,6 +289,7 @@ class Feed(QAbstractScrollArea):
 
     def _stack(self) -> None:
         gap, margin = theme().px(_GAP), theme().px(_MARGIN)
+        self._gap = gap
         known = self._heights.values()
         guess = sum(known) // len(known) if known else theme().px(_GUESSED_HEIGHT)
         heights = (self._heights.get(item.key, guess) + gap for item in self._items)
@@ -370,6 +376,10 @@ class Feed(QAbstractScrollArea):
     def _drop(self, key: str) -> None:
         widget = self._widgets.pop(key, None)
         if widget is not None:
+            focus = QApplication.focusWidget()
+            if focus is not None and widget.isAncestorOf(focus):
+                # Hiding it would hand the focus to whatever comes next on the page.
+                self.setFocus(Qt.FocusReason.NoFocusReason)
             widget.hide()
             widget.deleteLater()
 

@@ -298,15 +298,13 @@ class SessionViewModel(ViewModel):
     # --- inside ---
 
     def _verb(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        if self.tasks.start_unless_running("verb", self._then_render(coroutine)):
+        if self.tasks.start_unless_running("verb", coroutine):
             self.changed.emit()
 
-    async def _then_render(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        try:
-            await coroutine
-        finally:
-            # "verb" is over when this task is; only then may the buttons come back.
-            asyncio.get_running_loop().call_soon(self.changed.emit)
+    def _end(self, name: str) -> None:
+        """Give the buttons back when a verb is over."""
+        if name == "verb":
+            self.changed.emit()
 
     async def _load(self, *, begins: bool = False) -> None:
         session_id = self.session_id
@@ -360,11 +358,8 @@ class SessionViewModel(ViewModel):
             await self._engine.respond(session_id, step_id, response)
             self.drafts.pop(step_id, None)
             view = await self._engine.session(session_id)
-        except FlowPilotError:
+        finally:
             self.busy_step = ""
-            self.changed.emit()
-            raise
-        self.busy_step = ""
         if session_id == self.session_id:
             self._show(view)
             self._go_on()

@@ -20,17 +20,27 @@ from typing import Any
 
 from flowpilot_desktop.core.errors import FlowPilotError
 
+_Run = Coroutine[Any, Any, Any]
+
 
 class Tasks:
-    """The running coroutines of one owner, by name."""
+    """The running coroutines of one owner, by name.
 
-    def __init__(self, failed: Callable[[FlowPilotError], None]) -> None:
+    ``failed`` hears of errors; ``ended`` of every name that has become free by itself, before that.
+    """
+
+    def __init__(
+        self,
+        failed: Callable[[FlowPilotError], None],
+        ended: Callable[[str], None] | None = None,
+    ) -> None:
         self._failed = failed
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._ended = ended
+        self._tasks: dict[str, tuple[asyncio.Task[None], _Run]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
-    def start(self, name: str, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def start(self, name: str, coroutine: _Run) -> None:
         """Run the coroutine under the name; one that runs under it already is cancelled.
 
         After ``aclose`` nothing starts any more.
@@ -40,9 +50,11 @@ class Tasks:
             return
         self.cancel(name)
         task = asyncio.get_running_loop().create_task(self._run(name, coroutine), name=name)
-        self._tasks[name] = task
+        # Cancelled before its first step, a task would leave the coroutine unawaited.
+        task.add_done_callback(lambda _: coroutine.close())
+        self._tasks[name] = task, coroutine
 
-    def start_unless_running(self, name: str, coroutine: Coroutine[Any, Any, Any]) -> bool:
+    def start_unless_running(self, name: str, coroutine: _Run) -> bool:
         """Run the coroutine, or drop it when the name runs already; return whether it started.
 
         For verbs: a second click while the first is on its way is no second verb.
@@ -64,7 +76,7 @@ class Tasks:
 
     def cancel(self, name: str) -> None:
         """End the task of that name, silently; absent is fine."""
-        task = self._tasks.pop(name, None)
+        task, _ = self._tasks.pop(name, (None, None))
         if task is not None and not task.done():
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
@@ -80,21 +92,23 @@ class Tasks:
         if ending:
             await asyncio.wait(ending)
 
-    async def _run(self, name: str, coroutine: Coroutine[Any, Any, Any]) -> None:
+    async def _run(self, name: str, coroutine: _Run) -> None:
         try:
             await coroutine
         except asyncio.CancelledError:
-            self._forget(name)
+            self._forget(name, coroutine)
         except FlowPilotError as error:
-            self._forget(name)
+            self._forget(name, coroutine)
             self._failed(error)
         except Exception:  # noqa: BLE001 - a bug; the hook logs it and shows the crash card
-            self._forget(name)
+            self._forget(name, coroutine)
             sys.excepthook(*sys.exc_info())
         else:
-            self._forget(name)
+            self._forget(name, coroutine)
 
-    def _forget(self, name: str) -> None:
+    def _forget(self, name: str, coroutine: _Run) -> None:
         """Free the name, unless a successor has it already."""
-        if self._tasks.get(name) is asyncio.current_task():
+        if self._tasks.get(name, (None, None))[1] is coroutine:
             del self._tasks[name]
+            if self._ended is not None:
+                self._ended(name)

@@ -24,7 +24,7 @@ class ViewModel(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.tasks = Tasks(self._fail)
+        self.tasks = Tasks(self._fail, self._end)
         self._listening: list[Callable[[], None]] = []
 
     def _listen(self, events: Events, kind: type[E], listener: Callable[[E], None]) -> None:
@@ -34,6 +34,9 @@ class ViewModel(QObject):
     def _fail(self, error: FlowPilotError) -> None:
         """Tell the screen; a subclass may keep the error as part of its state."""
         self.failed.emit(error)
+
+    def _end(self, name: str) -> None:
+        """Hear that a task has ended by itself; a subclass may have to show it."""
 
     async def aclose(self) -> None:
         """Stop listening and end what runs."""
