@@ -65,7 +65,7 @@ _DESTRUCTIVE_FORMS = (
         r"\b(?:remove|purge|uninstall|autoremove)\b"
     ),
     rf"\bmsiexec\b{_HERE}/(?:x|uninstall)",
-    rf"\bdism\b{_HERE}/(?:remove|reset|apply|cleanup)",
+    rf"\bdism\b{_HERE}/(?:remove|reset|apply|startcomponentcleanup)",
     rf"\bpnputil\b{_HERE}/delete",
     r"\bsfc\s+/revert\b|\bwsreset\b",
     # Databases, version control, containers, clouds.
@@ -163,7 +163,7 @@ _HIDES = re.compile(
     re.IGNORECASE,
 )
 _ASSIGNMENT = re.compile(r"^\$[\w:]+\s*=\s*(?=\S)")
-_PROMPT = re.compile(r"^(?:PS\s+[^>\n]*>|[A-Z]:\\[^>\n]*>|[$#%]\s+)")
+_PROMPT = re.compile(r"^[ \t]*(?:PS\s+[^>\n]*>|[A-Z]:\\[^>\n]*>|[$#%]\s+)", re.MULTILINE)
 _PLACEHOLDER = re.compile(r"<[a-z][\w .'-]{0,60}>", re.IGNORECASE)
 _COMMENT = re.compile(r"^(?:#|rem\b|::|//)", re.IGNORECASE)
 
@@ -175,7 +175,7 @@ def riskier(first: Risk, second: Risk) -> Risk:
 
 def risk_of(text: str) -> Risk:
     """Return the least risk that a command must be shown with, whatever its author says."""
-    text = _PLACEHOLDER.sub("placeholder", text).strip()
+    text = _PROMPT.sub("", _PLACEHOLDER.sub("placeholder", text)).strip()
     if not text:
         return Risk.READ_ONLY
     if _DESTRUCTIVE.search(text):
@@ -192,6 +192,5 @@ def _looks_only(text: str) -> bool:
 
 
 def _part_looks_only(part: str) -> bool:
-    part = _PROMPT.sub("", part.strip()).strip()
-    part = _ASSIGNMENT.sub("", part).lstrip("(@{ ").strip()
+    part = _ASSIGNMENT.sub("", part.strip()).lstrip("(@{ ").strip()
     return not part or bool(_COMMENT.match(part)) or bool(_LOOKING.match(part))
