@@ -15,6 +15,7 @@ Alone, for a desktop to play with::
 import argparse
 import base64
 import json
+import math
 import random
 import re
 import time
@@ -130,7 +131,6 @@ class SiteOptions:
     needs_type_to_close: bool = False
     rounds_hours_to: float = 0.25
     requests_a_minute: int = 0  # 0 is no limit
-    retry_after: int = 5
     clock_skew: timedelta = timedelta()
     me: str = "jblake"
 
@@ -370,11 +370,11 @@ class ConnectWiseSite:
         base = f"/{self.options.codebase}apis/3.0/"
         if not request.path.startswith(base):
             return _html(404, "404 - File or directory not found.")
-        if self._is_over_limit():
+        if wait := self._seconds_over_limit():
             return _json(
                 429,
                 {"error": "Too Many Requests", "message": "API rate limit exceeded"},
-                **{"retry-after": str(self.options.retry_after)},
+                **{"retry-after": str(wait)},
             )
         if self.options.ssl_required:
             raise _RefusalError(400, "Security", "SSL is required.")
@@ -404,13 +404,15 @@ class ConnectWiseSite:
             },
         )
 
-    def _is_over_limit(self) -> bool:
-        if not self.options.requests_a_minute:
-            return False
+    def _seconds_over_limit(self) -> int:
+        """Return how long to wait before the next request is welcome; what is refused is free."""
         now = self._now()
-        self._recent = [at for at in self._recent if now - at < timedelta(minutes=1)]
+        minute = timedelta(minutes=1)
+        self._recent = [at for at in self._recent if now - at < minute]
+        if self.options.requests_a_minute and len(self._recent) >= self.options.requests_a_minute:
+            return math.ceil((self._recent[0] + minute - now).total_seconds())
         self._recent.append(now)
-        return len(self._recent) > self.options.requests_a_minute
+        return 0
 
     def _check_sign_in(self, request: Request) -> None:
         if not request.headers.get("clientid"):
