@@ -113,7 +113,14 @@ def package(arguments: Sequence[str]) -> int:
     prepare(QT_PACKAGES)
     freeze = ["-m", "PyInstaller", "--noconfirm", "--clean"]
     freeze += ["--workpath", str(WORK / "freeze"), "--distpath", str(WORK / "dist")]
-    return _python([*freeze, *arguments, str(ROOT / "build" / "flowpilot.spec")])
+    code = _python([*freeze, *arguments, str(ROOT / "build" / "flowpilot.spec")])
+    if code:
+        return code
+    folder = WORK / "dist" / "FlowPilot"
+    size = sum(path.stat().st_size for path in folder.rglob("*") if not path.is_symlink())
+    print(f"{folder.relative_to(ROOT)}: {size / 1e6:.0f} MB", flush=True)
+    program = folder / ("flowpilot.exe" if sys.platform == "win32" else "flowpilot")
+    return processes.call([program, "--version"], folder=folder)
 
 
 def lock(arguments: Sequence[str]) -> int:
