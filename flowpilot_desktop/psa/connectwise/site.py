@@ -21,6 +21,7 @@ _CLOUD = ".myconnectwise.net"
 _HOST = re.compile(
     r"(?=.{1,253}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:\d{1,5})?|\[[0-9a-f:]+\](:\d{1,5})?"
 )
+_SHARED = re.compile(r"[a-z]{2,3}\.[a-z]{2}")  # co.uk and the like belong to everybody
 _CODEBASE = re.compile(r"[\w.]{1,40}/?", re.ASCII)
 
 
@@ -103,15 +104,24 @@ def _api_host(typed: str, told: Any) -> str:
 
 
 def _is_same_owner(typed: str, told: str) -> bool:
-    """Tell whether two hosts share their registered domain, as far as names can tell."""
+    """Tell whether a host lies in the domain of the typed one, as far as names can tell."""
     if typed == told:
         return True
-    left, right = typed.partition(":")[0].split("."), told.partition(":")[0].split(".")
-    # Two labels could be "co.uk": three of three, or two where the name has no more.
-    shared = 2 if min(len(left), len(right)) == 2 or typed.endswith(_CLOUD) else 3  # noqa: PLR2004
-    if _is_this_machine(typed.partition(":")[0]):
+    left, right = typed.partition(":")[0], told.partition(":")[0]
+    if _is_number(left):
         return False
-    return len(left) >= shared and left[-shared:] == right[-shared:]
+    if left.endswith(_CLOUD):
+        return right.endswith(_CLOUD)
+    domain = left.partition(".")[2]
+    return domain.count(".") >= 1 and not _SHARED.fullmatch(domain) and right.endswith(f".{domain}")
+
+
+def _is_number(host: str) -> bool:
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _is_this_machine(host: str) -> bool:

@@ -31,6 +31,7 @@ import httpx
 import truststore
 
 from flowpilot_desktop.core.errors import (
+    InvalidInput,
     PsaNotFound,
     PsaNotSent,
     PsaRateLimited,
@@ -86,7 +87,10 @@ for _talkative in ("httpx", "httpcore"):
 
 
 class Wire:
-    """Carries requests to one site. Makes its client in a worker thread with the first request."""
+    """Carries requests to one site. Makes its client in a worker thread with the first request.
+
+    Raises InvalidInput for a connection that can't be used.
+    """
 
     def __init__(
         self,
@@ -101,6 +105,12 @@ class Wire:
         self.site = SiteAddress.of(connection.site)
         self.clock_skew: float | None = None
         self._company_id = connection.company_id.strip()
+        if not self._company_id:
+            raise InvalidInput(
+                "The company id is missing.",
+                hint="Enter it in Settings → Integrations; it is the one that people type when "
+                "they sign in.",
+            )
         self._ca_file = connection.ca_file
         self._auth = httpx.BasicAuth(f"{self._company_id}+{keys.public}", keys.private)
         self._headers = {
