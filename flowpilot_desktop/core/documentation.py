@@ -116,7 +116,8 @@ def resolved_note(source: NoteSource) -> str:
 def escalation_note(source: NoteSource) -> str:
     """Write the note of an escalation, for the ticket and for whoever takes over."""
     session, known = source.session, source.findings()
-    escalated = session.escalated_at or source.as_of
+    # Not session.escalated_at: until the verb is done that is the stamp of an earlier hop.
+    escalated = source.as_of
     to = source.escalated_to or session.escalated_to
     hypotheses = source.hypotheses or known.hypotheses
     suggested = (*source.next_steps, *known.pending)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flowpilot_desktop.core.session import (
@@ -102,7 +102,7 @@ def findings(
         environment=environment(_texts(session, steps), context),
         facts=tuple(_facts(valid)),
         tried=tuple(_tried(valid)),
-        ruled_out=tuple(_ruled_out(valid)),
+        ruled_out=tuple(_ruled_out(valid, replaced)),
         hypotheses=_open_hypotheses(valid),
         pending=tuple(_distinct(_pending(valid))),
         confidence=_confidence(valid),
@@ -165,7 +165,7 @@ def _texts(session: Session, steps: Sequence[Step]) -> Iterator[str]:
 
 _HOST = re.compile(
     r"(?<![\w.@\\-])(?:"
-    r"\\\\(?P<unc>[A-Za-z0-9][A-Za-z0-9.-]{1,62})\\"
+    r"\\\\(?P<unc>[A-Za-z0-9][A-Za-z0-9.-]{1,62})(?=\\)"
     r"|(?P<fqdn>[A-Za-z0-9][A-Za-z0-9-]{0,62}(?:\.[A-Za-z0-9-]{1,63}){1,4}"
     r"\.(?:local|lan|internal|corp|com|net|org|io|de|uk|eu))"
     r"|(?P<name>(?:[A-Z]{2,10}-)?(?:PC|SRV|SVR|DC|DESKTOP|LAPTOP|WS|NB|LT|FS|SQL|EX|RDS|TS|VM|HV"
@@ -257,14 +257,17 @@ def _read(outcome: str) -> Result:
     return Result.DID_NOT_WORK if failed else Result.COULD_NOT_TRY
 
 
-def _ruled_out(steps: Sequence[Step]) -> Iterator[RuledOut]:
+def _ruled_out(steps: Sequence[Step], replaced: Mapping[str, str]) -> Iterator[RuledOut]:
     """Yield failed fixes and refuted hypotheses in the order of their last proof."""
     ruled: dict[str, RuledOut] = {}
     for step in steps:
         for hypothesis in step.hypotheses:
             key = _key(hypothesis.text)
             if hypothesis.status is HypothesisStatus.RULED_OUT:
-                proof = hypothesis.evidence or (step.id,)
+                proof = tuple(e for e in hypothesis.evidence or (step.id,) if e not in replaced)
+                if not proof:
+                    # Only a step that was corrected since spoke against it.
+                    continue
                 ruled.setdefault(key, RuledOut(_one_line(hypothesis.text), proof))
             else:
                 ruled.pop(key, None)
