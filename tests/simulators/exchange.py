@@ -10,6 +10,7 @@ also when the client has given up by then), and what the client sees (`outcome`)
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -140,14 +141,14 @@ class Faults:
     ) -> None:
         """Let a fault meet the request with this number, or the next ones that match.
 
-        `path` is a part of the path; `times` of -1 means always.
+        `path` is a regular expression found in the path; `times` of -1 means always.
         """
 
         def matches(request: Request) -> bool:
             return (
                 (number is None or request.number == number)
                 and (not method or request.method == method)
-                and path in request.path
+                and re.search(path, request.path) is not None
             )
 
         self._planned.append(_Planned(fault, matches, times))

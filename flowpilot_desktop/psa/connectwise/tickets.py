@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Coroutine, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -127,7 +127,7 @@ class TicketReader:
                 site = group.create_task(part("site", self._site(ticket), _site(ticket)))
                 notes = group.create_task(part("notes", self._notes(ticket), ()))
                 devices = group.create_task(
-                    part("configurations", self._configurations(references), ())
+                    part("configurations", self._configurations(references), None)
                 )
                 related = group.create_task(
                     part("related tickets", self._related(ticket, references), ())
@@ -143,7 +143,7 @@ class TicketReader:
             company=company.result(),
             contact=contact.result(),
             site=site.result(),
-            configurations=devices.result(),
+            configurations=devices.result() or _bare(references),
             notes=notes.result(),
             related=related.result(),
             missing=tuple(sorted(missing)),
@@ -230,8 +230,8 @@ class TicketReader:
         self, references: asyncio.Future[list[Record]]
     ) -> tuple[Configuration, ...]:
         """Return the devices of a ticket, which itself holds bare references only."""
-        known = await _shared(references)
-        bare = {c.id: c for c in map(reading.configuration, known) if c.id}
+        await _shared(references)
+        bare = {device.id: device for device in _bare(references)}
         if not bare:
             return ()
         answer = await self._wire.read(
@@ -263,9 +263,11 @@ class TicketReader:
         ]
         others.sort(key=lambda other: (_likeness(ticket, other), int(other.id)), reverse=True)
         others = others[:RELATED_LIMIT]
-        own = {reading.number(record.get("id")) for record in await _shared(references)} - {0}
+        own = await _idents(_shared(references))
         async with asyncio.TaskGroup() as group:
-            shared = group.create_task(all_of(self._devices_of(other) for other in others if own))
+            shared = group.create_task(
+                all_of(_idents(self._configuration_references(other)) for other in others if own)
+            )
             solved = group.create_task(all_of(self._resolution_of(other) for other in others))
         related = [
             RelatedTicket(
@@ -284,13 +286,6 @@ class TicketReader:
         related.sort(key=lambda item: item.why_related == SAME_DEVICE, reverse=True)
         return tuple(related)
 
-    async def _devices_of(self, ticket: Ticket) -> set[int]:
-        try:
-            found = await self._configuration_references(ticket)
-        except PsaError:
-            return set()  # a nicety: the ticket is still of the same company
-        return {reading.number(record.get("id")) for record in found} - {0}
-
     async def _resolution_of(self, ticket: Ticket) -> str:
         if not ticket.is_closed:
             return ""
@@ -299,9 +294,10 @@ class TicketReader:
                 f"service/tickets/{ticket.id}/notes",
                 {"conditions": "resolutionFlag = True", "pageSize": str(PAGE_SIZE)},
             )
+            found = Page.of(answer).rows
         except PsaError:
             return ""
-        notes = [note for note in _as_notes(Page.of(answer).rows) if note.is_resolution]
+        notes = [note for note in _as_notes(found) if note.is_resolution]
         return notes[-1].text if notes else ""
 
 
@@ -321,6 +317,21 @@ def _first(failures: BaseExceptionGroup[PsaError]) -> PsaError:
         found = found.exceptions[0]
     assert isinstance(found, PsaError)
     return found
+
+
+def _bare(references: asyncio.Future[list[Record]]) -> tuple[Configuration, ...]:
+    """Return as much of a ticket's configurations as the ticket itself says: their names."""
+    if not references.done() or references.cancelled() or references.exception():
+        return ()
+    return tuple(c for c in map(reading.configuration, references.result()) if c.id)
+
+
+async def _idents(work: Awaitable[list[Record]]) -> set[int]:
+    """Return the numbers of configurations, none if they can't be had: they only rank tickets."""
+    try:
+        return {reading.number(record.get("id")) for record in await work} - {0}
+    except PsaError:
+        return set()
 
 
 async def _shared(work: asyncio.Future[_T]) -> _T:

@@ -1,0 +1,271 @@
+"""A ticket's context: whole, in part, hostile, and as fast as its longest chain."""
+
+import json
+import time
+
+import pytest
+
+from flowpilot_desktop.core.errors import PsaForbidden, PsaNotFound, PsaUnreachable
+from flowpilot_desktop.core.push import PushKind
+from flowpilot_desktop.core.ticket import TEXT_LIMIT, PsaConnection, RecordKind
+from flowpilot_desktop.psa.connectwise import ConnectWisePsa
+from tests.psa.conftest import KEYS
+from tests.simulators.connectwise import COMPANY_ID, ConnectWiseSite
+from tests.simulators.exchange import answered, delayed, dropped, hanging, html
+from tests.simulators.http_server import HttpServer
+from tests.simulators.virtual import VirtualClock
+
+TICKET = "1005"
+PLACES = {
+    "company": "companies/501",
+    "contact": "company/contacts",
+    "site": "companies/501/sites",
+    "configurations": "company/configurations",
+    "notes": "otes",
+}
+
+
+@pytest.mark.parametrize("part", ["contact", "site", "configurations", "notes"])
+@pytest.mark.parametrize(
+    "fault", [answered(403, stored=False), html(200), hanging(stored=False), dropped(stored=False)]
+)
+async def test_a_part_that_fails_is_named_and_the_others_stand(psa, site, part, fault):
+    site.faults.plan(fault, path=PLACES[part], times=-1)
+    context = await psa.context(TICKET)
+    # Resolutions of related tickets are notes as well; they are a nicety and missed by nobody.
+    assert context.missing == (part,)
+    assert context.ticket.summary == "Reception printer offline again"
+    assert context.company.name == "Alder Dental Group"
+    if part == "contact":
+        assert context.contact.name == "Marisol Vega"
+        assert context.contact.email == "marisol@client.example"
+    if part == "site":
+        assert context.site.name == "Main Street"
+    # Without the details, the ticket still says what its configurations are called.
+    assert [device.name for device in context.configurations] == ["ALD-FRONT-02", "ALD-SRV-01"]
+    assert bool(context.configurations[0].type) is (part != "configurations")
+    if part != "notes":
+        assert context.ticket.description
+
+
+async def test_all_parts_may_fail(psa, site):
+    site.deny("GET", "company/")
+    site.deny("GET", "service/tickets/1005/")
+    site.faults.plan(html(500), path="apis/3.0/service/tickets$", times=-1)
+    context = await psa.context(TICKET)
+    assert set(context.missing) == {
+        "company",
+        "configurations",
+        "contact",
+        "notes",
+        "related tickets",
+        "site",
+    }
+    assert context.ticket.id == TICKET
+
+
+async def test_without_the_ticket_there_is_no_context(psa, site):
+    site.deny("GET", "service/tickets")
+    with pytest.raises(PsaForbidden):
+        await psa.context(TICKET)
+    site.denied.clear()
+    with pytest.raises(PsaNotFound):
+        await psa.context("31337")
+
+
+async def test_a_project_that_may_not_be_seen_is_explained(psa, site):
+    site.deny("GET", "project/")
+    with pytest.raises(PsaNotFound) as failure:
+        await psa.ticket("1004")
+    assert "Project → Project Tickets: Inquire" in failure.value.hint
+
+
+async def test_notes_of_time_entries_and_children_are_merged_with_a_fallback(psa, site):
+    child = site.add_ticket(summary="Child", parentTicketId=1005)
+    site.add_note(child, "From the child.", internalAnalysisFlag=True)
+    texts = {note.text for note in (await psa.context(TICKET)).notes}
+    assert "From the child." in texts
+    site.options.has_all_notes = False
+    context = await psa.context(TICKET)
+    assert context.missing == ()
+    assert "From the child." not in {note.text for note in context.notes}
+    assert "Queue on the server is paused." in {note.text for note in context.notes}
+
+
+async def test_many_notes_are_paged(psa, site):
+    for number in range(600):
+        site.add_note(1005, f"Note {number}", internalAnalysisFlag=True)
+    notes = (await psa.context(TICKET)).notes
+    assert len(notes) == 603
+    assert len(site.requests_for("GET", "allNotes")) == 3
+
+
+async def test_hundreds_of_records_are_all_looked_through(psa, site):
+    for number in range(1200):
+        site.add_note(1005, f"Note {number}", internalAnalysisFlag=True)
+    found = await psa.records_above(TICKET, PushKind.NOTE, RecordKind.SERVICE, 0)
+    assert len(found) == 1203
+    assert len(site.requests_for("GET", "notes")) == 5
+
+
+@pytest.mark.parametrize("count", [249, 250, 251, 500, 777])
+async def test_a_server_that_ignores_forward_only_is_still_looked_through(
+    psa, site, monkeypatch, count
+):
+    """It answers by page number in its own order, whatever the header says."""
+    for number in range(count - 3):
+        site.add_note(1005, f"Note {number}", internalAnalysisFlag=True)
+    listed = ConnectWiseSite._listed
+
+    def stubborn(self, request, records, kind, conditions=""):
+        request.headers.pop("pagination-type", None)
+        return listed(self, request, records, kind, conditions)
+
+    monkeypatch.setattr(ConnectWiseSite, "_listed", stubborn)
+    found = await psa.records_above(TICKET, PushKind.NOTE, RecordKind.SERVICE, 0)
+    assert len({record.id for record in found}) == count
+
+
+async def test_a_server_that_turns_no_pages_at_all_is_an_error(psa, site, monkeypatch):
+    for number in range(300):
+        site.add_note(1005, f"Note {number}", internalAnalysisFlag=True)
+    listed = ConnectWiseSite._listed
+
+    def stuck(self, request, records, kind, conditions=""):
+        request.headers.pop("pagination-type", None)
+        request.query["page"] = "1"
+        return listed(self, request, records, kind, conditions)
+
+    monkeypatch.setattr(ConnectWiseSite, "_listed", stuck)
+    with pytest.raises(PsaUnreachable, match="looked through"):
+        await psa.records_above(TICKET, PushKind.NOTE, RecordKind.SERVICE, 0)
+
+
+async def test_filters_that_are_ignored_change_nothing(psa, site, monkeypatch):
+    listed = ConnectWiseSite._listed
+
+    def careless(self, request, records, kind, conditions=""):
+        request.query.pop("conditions", None)
+        return listed(self, request, records, kind, "")
+
+    monkeypatch.setattr(ConnectWiseSite, "_listed", careless)
+    context = await psa.context(TICKET)
+    assert {related.id for related in context.related} == {"1001", "1002"}
+    assert [device.id for device in context.configurations] == [801, 851]
+    assert context.site.name == "Main Street"
+    assert context.related[0].resolution == "Replaced the WSD port by a TCP/IP port."
+    highest = await psa.highest_record(TICKET, PushKind.NOTE, RecordKind.SERVICE)
+    assert await psa.records_above(TICKET, PushKind.NOTE, RecordKind.SERVICE, highest) == ()
+
+
+async def test_a_merged_ticket_says_into_which(psa, site):
+    site.merge(1005, into=1002)
+    assert (await psa.ticket(TICKET)).merged_into == "1002"
+
+
+async def test_a_moved_ticket_shows_its_board_at_that_moment(psa, site):
+    assert (await psa.ticket(TICKET)).board.id == 1
+    site.move(1005, board=2)
+    ticket = await psa.ticket(TICKET)
+    assert (ticket.board.name, ticket.status.name) == ("Network & Security", "New")
+
+
+# Bad input
+
+
+async def test_a_ticket_of_two_megabytes_is_cut_and_says_so(psa, site):
+    ticket_id = site.add_ticket(summary="Huge", description="log line\n" * 233_000)
+    context = await psa.context(str(ticket_id))
+    assert context.missing == ()
+    assert TEXT_LIMIT <= len(context.ticket.description) < TEXT_LIMIT + 100
+    assert context.ticket.description.endswith("more characters were cut]")
+
+
+async def test_html_and_tricks_of_unicode_are_data(psa, site):
+    hostile = (
+        "<script>alert(1)</script> \u202egnp.exe \u200bzero\u200bwidth\ufeff \x00 nul \x07 bell "
+        "a\u0308 \ud83d lone"
+    )
+    ticket_id = site.add_ticket(
+        summary=hostile, description=hostile, contactName=hostile, siteName=hostile
+    )
+    site.tables.tickets[ticket_id]["contact"] = None
+    site.tables.tickets[ticket_id]["site"] = {"id": None, "name": hostile}
+    site.options.escapes_markdown = False
+    # A lone surrogate comes as an escape: the wire is UTF-8.
+    raw = json.dumps(site.tables.tickets[ticket_id]).encode()
+    notes = json.dumps(site.notes_of(ticket_id)).encode()
+    site.faults.plan(answered(200, stored=False, body=notes), path="allNotes", times=-1)
+    site.faults.plan(
+        answered(200, stored=False, body=raw), path=f"service/tickets/{ticket_id}", times=1
+    )
+    context = await psa.context(str(ticket_id))
+    expected = "<script>alert(1)</script> gnp.exe zerowidth \u2400 nul  bell \u00e4 \ufffd lone"
+    assert context.ticket.summary == expected
+    assert context.ticket.description == expected
+    assert context.contact.name == expected
+    assert context.site.name == expected
+
+
+async def test_an_empty_ticket_is_a_ticket(psa, site):
+    body = '{"id": 1005, "summary": null}'
+    site.faults.plan(answered(200, stored=False, body=body), path="tickets/1005", times=1)
+    site.faults.plan(answered(200, stored=False, body="[]"), path="tickets/1005/", times=-1)
+    context = await psa.context(TICKET)
+    assert context.missing == ()
+    assert context.ticket.id == TICKET
+    assert (context.ticket.summary, context.ticket.description) == ("", "")
+    assert (context.notes, context.configurations, context.related) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    "body", ["null", "[]", '"text"', '{"id": null}', '{"id": "1006"}', "<html></html>", ""]
+)
+async def test_something_else_than_the_ticket_is_an_error(psa, site, body):
+    site.faults.plan(answered(200, stored=False, body=body), path="tickets/1005", times=-1)
+    with pytest.raises(PsaUnreachable):
+        await psa.context(TICKET)
+
+
+async def test_an_answer_beyond_the_limit_is_a_missing_part(psa, site):
+    for _ in range(10):
+        site.add_note(1005, "x" * 1_000_000, internalAnalysisFlag=True)
+    context = await psa.context(TICKET)
+    assert context.missing == ("notes",)
+
+
+# Time
+
+
+async def test_a_hanging_part_does_not_hold_up_the_others(psa, site, clock):
+    site.faults.plan(hanging(stored=False), path="company/contacts", times=-1)
+    began = clock.monotonic()
+    context = await psa.context(TICKET)
+    assert context.missing == ("contact",)
+    assert clock.monotonic() - began < 30
+
+
+async def test_a_slow_part_is_waited_for(psa, site, clock):
+    site.faults.plan(delayed(5), path="company/contacts")
+    assert (await psa.context(TICKET)).missing == ()
+
+
+async def test_a_context_takes_as_long_as_its_longest_chain():
+    latency = 0.2
+    site = ConnectWiseSite()
+    for number in range(20):
+        site.add_ticket(summary=f"Printer {number}", status=17, configurations=[801])
+    with HttpServer(site) as server:
+        connection = PsaConnection("c", "connectwise", site=server.url, company_id=COMPANY_ID)
+        psa = ConnectWisePsa(connection, KEYS, VirtualClock())
+        await psa.context(TICKET)  # connections are open, companyinfo is known
+        server.latency = latency
+        best = 99.0
+        for _ in range(3):
+            began = time.perf_counter()
+            context = await psa.context(TICKET)
+            best = min(best, time.perf_counter() - began)
+        await psa.aclose()
+    assert len(context.related) == 7
+    assert context.missing == ()
+    assert best < 1.2 * 3 * latency
