@@ -163,7 +163,9 @@ _HIDES = re.compile(
     re.IGNORECASE,
 )
 _ASSIGNMENT = re.compile(r"^\$[\w:]+\s*=\s*(?=\S)")
-_PROMPT = re.compile(r"^[ \t]*(?:PS\s+[^>\n]*>|[A-Z]:\\[^>\n]*>|[$#%]\s+)", re.MULTILINE)
+_PROMPT = re.compile(
+    r"^[ \t]*(?:PS\s+[A-Z]:[^>\n]*>|[A-Z]:\\[^>\n.]*>(?=\S)|[$#%]\s+)", re.MULTILINE
+)
 _PLACEHOLDER = re.compile(r"<[a-z][\w .'-]{0,60}>", re.IGNORECASE)
 _COMMENT = re.compile(r"^(?:#|rem\b|::|//)", re.IGNORECASE)
 
@@ -175,11 +177,12 @@ def riskier(first: Risk, second: Risk) -> Risk:
 
 def risk_of(text: str) -> Risk:
     """Return the least risk that a command must be shown with, whatever its author says."""
-    text = _PROMPT.sub("", _PLACEHOLDER.sub("placeholder", text)).strip()
+    text = _PLACEHOLDER.sub("placeholder", text).strip()
     if not text:
         return Risk.READ_ONLY
     if _DESTRUCTIVE.search(text):
         return Risk.DESTRUCTIVE
+    text = _PROMPT.sub("", text)
     if _MANY.search(text) and not _looks_only(text):
         return Risk.CHANGES_MANY
     if _WRITES.search(text) or _HIDES.search(text) or not _looks_only(text):

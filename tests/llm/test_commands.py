@@ -214,6 +214,21 @@ def test_a_harmless_beginning_hides_nothing(lead: str, deed: str):
     assert risk_of(lead + deed) is Risk.DESTRUCTIVE
 
 
+@pytest.mark.parametrize(
+    ("text", "risk"),
+    [
+        ("C:\\Users\\kim>ipconfig /all", Risk.READ_ONLY),
+        ("PS C:\\Users\\kim> Get-Service", Risk.READ_ONLY),
+        ("kim@host:~$ ls", Risk.CHANGES_ONE),
+        ("C:\\Windows\\System32\\cmd.exe /c del x > log", Risk.DESTRUCTIVE),
+        ("C:\\tool.exe arg > ipconfig", Risk.CHANGES_ONE),
+        ("PS C:\\> Remove-Item x", Risk.DESTRUCTIVE),
+    ],
+)
+def test_a_prompt_that_was_copied_along_hides_nothing(text: str, risk: Risk):
+    assert risk_of(text) is risk
+
+
 def test_nothing_is_no_risk_and_the_higher_one_wins():
     assert risk_of("  \n") is Risk.READ_ONLY
     order = [Risk.READ_ONLY, Risk.CHANGES_ONE, Risk.CHANGES_MANY, Risk.DESTRUCTIVE]
