@@ -90,14 +90,18 @@ class DocumentationPush:
             await self._unclear(item, "FlowPilot ended before ConnectWise answered.")
 
     async def next_due(self) -> datetime | None:
-        """Return the next moment at which something becomes due, or None.
+        """Return when something can be done next (now, if it can already), or None.
 
-        What is due already and did not move waits for something else: a status for its note.
+        What waits for another item, a status for its note, is not counted.
         """
+        live = await self._store.push_items_in(_LIVE)
         now = self._clock.now()
-        waiting = await self._store.push_items_in({PushState.PENDING, PushState.UNCLEAR})
-        moments = (item.next_try_at for item in waiting)
-        return min((moment for moment in moments if moment and moment > now), default=None)
+        moments = [
+            item.next_try_at or now
+            for session_id in {item.session_id for item in live}
+            for item in _unblocked(await self._store.push_items(session_id))
+        ]
+        return min(moments, default=None)
 
     async def run_due(self) -> None:
         """Work on every item that is due, session by session; a second caller waits its turn."""
@@ -166,25 +170,11 @@ class DocumentationPush:
         raise NotFound("There is no such item.")
 
     async def _run_session(self, session_id: str) -> None:
-        items = sorted(
-            await self._store.push_items(session_id),
-            key=lambda item: (item.created_at, _ORDER[item.kind], item.part, item.id),
-        )
-        for position, item in enumerate(items):
-            if item.state not in _LIVE or not self._is_due(item):
-                continue
-            if item.kind is PushKind.STATUS and not all(
-                other.state in _SETTLED
-                for other in items
-                if other.kind is not PushKind.STATUS and other.ticket_id == item.ticket_id
-            ):
-                continue  # note and time first, status last
-            if item.kind is PushKind.NOTE and any(
-                other.kind is PushKind.NOTE and other.state not in _SETTLED
-                for other in items[:position]
-            ):
-                continue  # the parts of a long note land in their order
-            items[position] = await self._advance(item)
+        items = {item.id: item for item in await self._store.push_items(session_id)}
+        for item_id in [item.id for item in sorted(items.values(), key=_sending_order)]:
+            item = items[item_id]
+            if item in _unblocked(tuple(items.values())) and self._is_due(item):
+                items[item_id] = await self._advance(item)
 
     def _is_due(self, item: PushItem) -> bool:
         return item.next_try_at is None or item.next_try_at <= self._clock.now()
@@ -225,6 +215,8 @@ class DocumentationPush:
             watermark = await psa.highest_record(item.ticket_id, item.kind, item.record_kind)
         else:
             watermark = item.watermark  # the first one: a late record of an early try counts
+            if item.tries and (landed := await self._found(psa, item)) is not None:
+                return landed
         item = await self._commit(
             item,
             state=PushState.SENDING,
@@ -259,21 +251,27 @@ class DocumentationPush:
         """Find out whether an unclear item landed; only two empty looks allow another try."""
         if item.kind is PushKind.STATUS:
             return await self._send_status(psa, item)
+        if (landed := await self._found(psa, item)) is not None:
+            return landed
+        looks = item.looks + 1
+        if looks < LOOKS:
+            return await self._commit(item, looks=looks, next_try_at=self._in(SECOND_LOOK))
+        return await self._try_later(item, item.error)
+
+    async def _found(self, psa: Psa, item: PushItem) -> PushItem | None:
+        """Return the item as sent when its record is on the ticket, else None."""
         records = await psa.records_above(
             item.ticket_id, item.kind, item.record_kind, item.watermark or 0
         )
         self._reach.note(System.PSA, Reach.REACHABLE)
         hits = [record for record in records if _is_same(item, record)]
-        if hits:
-            warning = item.warning
-            if len(hits) > 1:
-                ids = ", ".join(str(record.id) for record in hits)
-                warning = f"ConnectWise holds this more than once: records {ids}. Please check."
-            return await self._sent(replace(item, warning=warning), hits[0].id)
-        looks = item.looks + 1
-        if looks < LOOKS:
-            return await self._commit(item, looks=looks, next_try_at=self._in(SECOND_LOOK))
-        return await self._try_later(item, item.error)
+        if not hits:
+            return None
+        warning = item.warning
+        if len(hits) > 1:
+            ids = ", ".join(str(record.id) for record in hits)
+            warning = f"ConnectWise holds this more than once: records {ids}. Please check."
+        return await self._sent(replace(item, warning=warning), hits[0].id)
 
     async def _send_status(self, psa: Psa, item: PushItem) -> PushItem:
         payload = item.payload
@@ -372,6 +370,32 @@ class DocumentationPush:
             log.info("Item %s of kind %s is %s", item.id, item.kind, item.state)
         self._events.publish(PushChanged(item.session_id))
         return item
+
+
+def _sending_order(item: PushItem) -> tuple[datetime, int, int, str]:
+    return (item.created_at, _ORDER[item.kind], item.part, item.id)
+
+
+def _unblocked(items: tuple[PushItem, ...]) -> list[PushItem]:
+    """Return the items of a session that wait for nothing but their time.
+
+    Note and time go first, the status last; the parts of a long note land in their order.
+    """
+    ordered = sorted(items, key=_sending_order)
+    unblocked: list[PushItem] = []
+    for place, item in enumerate(ordered):
+        if item.state not in _LIVE:
+            continue
+        match item.kind:
+            case PushKind.STATUS:
+                before = [one for one in ordered if one.kind is not PushKind.STATUS]
+            case PushKind.NOTE:
+                before = [one for one in ordered[:place] if one.kind is PushKind.NOTE]
+            case PushKind.TIME:
+                before = []
+        if all(one.state in _SETTLED for one in before):
+            unblocked.append(item)
+    return unblocked
 
 
 def _is_same(item: PushItem, record: RemoteRecord) -> bool:
