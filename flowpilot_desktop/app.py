@@ -197,24 +197,8 @@ class Application(QObject):
 
     def _register_actions(self) -> None:
         add = self.actions.add
+        self.session_page.register(self.actions)
         add("session.new", "New session", self.new_session, "Ctrl+N", "Session")
-        add("session.resolve", "Resolve", self.session_page.resolve, "Ctrl+R", "Session")
-        add(
-            "session.pause",
-            "Pause or resume",
-            self.session_page.pause_or_resume,
-            "Ctrl+P",
-            "Session",
-        )
-        add("session.note", "Log a step by hand", self.session_page.compose, "Ctrl+L", "Session")
-        add("session.stop", "Stop Claude", self.session_page.stop_thinking, "Ctrl+.", "Session")
-        add(
-            "session.card",
-            "Go to the open card",
-            self.session_page.focus_open_card,
-            "Ctrl+J",
-            "Session",
-        )
         add("ticket.open", "Open the ticket in ConnectWise", self._open_ticket, "Ctrl+T", "Ticket")
         add("ticket.link", "Link a ticket", self._link_current, "Ctrl+Shift+T", "Ticket")
         add("history.search", "Search the history", self._search_history, "Ctrl+F", "Go")

@@ -29,6 +29,7 @@ class Ticking:
 
     def __init__(self, push: DocumentationPush, timekeeping: Timekeeping, events: Events) -> None:
         self._push = push
+        self._is_pushing = False
         self._running: set[asyncio.Task[None]] = set()
         self._scheduler = AsyncIOScheduler(
             timezone="UTC",
@@ -55,7 +56,11 @@ class Ticking:
 
     async def push_now(self) -> None:
         """Push what is due and plan the next time."""
-        await self._push.run_due()
+        self._is_pushing = True
+        try:
+            await self._push.run_due()
+        finally:
+            self._is_pushing = False
         await self._plan()
 
     async def aclose(self) -> None:
@@ -77,7 +82,7 @@ class Ticking:
         self._scheduler.add_job(self.push_now, "date", run_date=due, id=_DUE, replace_existing=True)
 
     def _push_changed(self, _: PushChanged) -> None:
-        if self._scheduler.running:
+        if self._scheduler.running and not self._is_pushing:
             self._begin(self._plan())
 
     def _begin(self, work: Awaitable[None]) -> None:
