@@ -362,7 +362,9 @@ class Feed(QAbstractScrollArea):
             if widget is None:
                 continue
             for child in [widget, *widget.findChildren(QWidget)]:
-                if child.focusPolicy() & Qt.FocusPolicy.TabFocus:
+                # Cards take the focus from the arrow keys; Tab then goes on inside them.
+                is_card = child.property("role") == "card"
+                if is_card or child.focusPolicy() & Qt.FocusPolicy.TabFocus:
                     QWidget.setTabOrder(last, child)
                     last = child
 

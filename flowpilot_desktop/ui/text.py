@@ -20,7 +20,8 @@ RUN_LIMIT = 2_000
 """Characters that may follow each other without a place to break."""
 SHOWN_LIMIT = 20_000
 """Characters of one text that are ever laid out; the rest can be copied."""
-_LONG_WORD = 24
+_LONG_WORD = 20
+_PIECE = 12
 _BREAK = "\u200b"
 _LONG_RUN = re.compile(rf"\S{{{_LONG_WORD + 1},}}")
 _AFTER = re.compile(r"(?<=[/\\_.,;:=&?)\]}@-])(?=[^\s/\\_.,;:=&?)\]}@-])")
@@ -50,9 +51,9 @@ def _with_breaks(match: re.Match[str]) -> str:
     pieces = []
     for run in bounded_runs(match[0]).split("\n"):
         parts = [
-            part[start : start + _LONG_WORD]
+            part[start : start + _PIECE]
             for part in _AFTER.split(run)
-            for start in range(0, len(part), _LONG_WORD)
+            for start in range(0, len(part), _PIECE)
         ]
         pieces.append(_BREAK.join(parts))
     return "\n".join(pieces)

@@ -354,15 +354,27 @@ class SessionViewModel(ViewModel):
     async def _respond(self, step_id: str, response: Response) -> None:
         session_id = self.session_id
         try:
-            self._unsaved.pop((session_id, step_id), None)
-            await self._engine.respond(session_id, step_id, response)
-            self.drafts.pop(step_id, None)
+            await self._sent(step_id, self._engine.respond(session_id, step_id, response))
             view = await self._engine.session(session_id)
         finally:
             self.busy_step = ""
         if session_id == self.session_id:
             self._show(view)
             self._go_on()
+
+    async def _sent(self, where: str, verb: Coroutine[Any, Any, Step]) -> None:
+        """Run a verb that commits what was typed there; its draft goes with it, or stays."""
+        key = self.session_id, where
+        text = self._unsaved.pop(key, None)  # a late draft must not outlive the commit
+        try:
+            await verb
+        except FlowPilotError:
+            if text is not None:
+                self._unsaved.setdefault(key, text)
+                self.tasks.start_unless_running("drafts", self._save_drafts(DRAFT_DELAY))
+            raise
+        if key[0] == self.session_id:
+            self.drafts.pop(where, None)
 
     async def _think(self) -> None:
         session_id = self.session_id
@@ -400,9 +412,7 @@ class SessionViewModel(ViewModel):
 
     async def _note(self, text: str) -> None:
         session_id = self.session_id
-        self._unsaved.pop((session_id, NOTE), None)
-        await self._engine.add_note(session_id, text)
-        self.drafts.pop(NOTE, None)
+        await self._sent(NOTE, self._engine.add_note(session_id, text))
         self._show(await self._engine.session(session_id))
 
     async def _pause(self) -> None:

@@ -62,9 +62,11 @@ class SessionPage(QWidget):
         self._rendered_for: tuple[object, ...] = ()
         self._open_key = ""
         self._is_side_wanted = False
+        self._is_logging = False
         self._actions: dict[Verb, QAction] = {}
         self._live_actions: tuple[QAction, ...] = ()
         self._shown_actions: tuple[QAction, ...] = ()
+        self._stop_action: QAction | None = None
         across = QHBoxLayout(self)
         across.setContentsMargins(0, 0, 0, 0)
         across.setSpacing(0)
@@ -93,9 +95,8 @@ class SessionPage(QWidget):
         self._tick.timeout.connect(self._show_time)
         self.side.link_requested.connect(self._link)
         self.side.refresh_requested.connect(viewmodel.refresh_ticket)
-        self._banners.acted.connect(self._act_on_banner)
         viewmodel.changed.connect(self._render)
-        viewmodel.failed.connect(self._show_failure)
+        viewmodel.failed.connect(self._render)
         self._render()
 
     @property
@@ -179,27 +180,24 @@ class SessionPage(QWidget):
 
     def register(self, actions: Actions) -> None:
         """Register what can be done on this page; the keys work while it is on the screen."""
-        group = "Session"
+        add, model, group = actions.add, self.viewmodel, "Session"
         self._actions = {
-            Verb.PAUSE: actions.add(
-                "session.pause", "Pause or resume", self.pause_or_resume, "Ctrl+Shift+P", group
+            Verb.PAUSE: add(
+                "session.pause", "Pause or resume", self.pause_or_resume, "Ctrl+P", group
             ),
-            Verb.ESCALATE: actions.add(
-                "session.escalate", "Escalate", self.escalate, "Ctrl+E", group
-            ),
-            Verb.RESOLVE: actions.add("session.resolve", "Resolve", self.resolve, "Ctrl+R", group),
+            Verb.ESCALATE: add("session.escalate", "Escalate", self.escalate, "Ctrl+E", group),
+            Verb.RESOLVE: add("session.resolve", "Resolve", self.resolve, "Ctrl+R", group),
         }
         self._live_actions = (
-            actions.add("session.note", "Log a step", self.compose, "Ctrl+L", group),
-            actions.add(
-                "session.refresh", "Refresh ticket", self.viewmodel.refresh_ticket, "F5", group
-            ),
+            add("session.note", "Log a step by hand", self.compose, "Ctrl+L", group),
+            add("session.refresh", "Refresh ticket", model.refresh_ticket, "F5", group),
         )
+        self._stop_action = add("session.stop", "Stop Claude", model.stop, "Ctrl+.", group)
         self._shown_actions = (
-            actions.add("session.card", "Go to the open card", self.focus_open_card, "Ctrl+J"),
-            actions.add("session.next", "Next card", self.feed.next_card, "Alt+Down"),
-            actions.add("session.previous", "Previous card", self.feed.previous_card, "Alt+Up"),
-            actions.add("session.side", "Show or hide the ticket", self.flip_side, "Ctrl+B"),
+            add("session.card", "Go to the open card", self.focus_open_card, "Ctrl+J", group),
+            add("session.next", "Next card", self.feed.next_card, "Alt+Down", group),
+            add("session.previous", "Previous card", self.feed.previous_card, "Alt+Up", group),
+            add("session.side", "Show or hide the ticket", self.flip_side, "Ctrl+B", group),
         )
         self._enable_actions()
 
@@ -210,6 +208,8 @@ class SessionPage(QWidget):
             action.setEnabled(shown and allowed and not model.is_busy)
         for action in self._live_actions:
             action.setEnabled(shown and model.is_live)
+        if self._stop_action is not None:
+            self._stop_action.setEnabled(shown and model.is_thinking)
         for action in self._shown_actions:
             action.setEnabled(shown and model.view is not None)
 
@@ -244,6 +244,11 @@ class SessionPage(QWidget):
         if self.viewmodel.allows(Verb.RESOLVE):
             self.viewmodel.flush_drafts()
             self.resolve_requested.emit(self.viewmodel.session_id)
+
+    @Slot()
+    def stop_thinking(self) -> None:
+        """Stop Claude."""
+        self.viewmodel.stop()
 
     @Slot()
     def flip_side(self) -> None:
@@ -347,7 +352,13 @@ class SessionPage(QWidget):
         self._resolve.setEnabled(model.allows(Verb.RESOLVE) and not busy)
         is_saved = model.is_saved and not busy
         self._saved_words.show_text("All work saved" if is_saved else "Saving…")
-        if not self._note.hasFocus():
+        if self._is_logging and not busy:
+            self._is_logging = False
+            if NOTE not in model.drafts:  # it is on the disk as a step now
+                self._note.clear()
+                self._composer.hide()
+                self.focus_open_card()
+        elif not self._note.hasFocus():
             self._note.show_text(model.drafts.get(NOTE, ""))
             if model.drafts.get(NOTE) and model.is_live:
                 self._composer.show()
@@ -600,10 +611,8 @@ class SessionPage(QWidget):
     def _log_note(self) -> None:
         text = self._note.text.strip()
         if text and not self.viewmodel.is_busy:
+            self._is_logging = True
             self.viewmodel.log_note(text)
-            self._note.clear()
-            self._composer.hide()
-            self.focus_open_card()
 
     @Slot()
     def _close_composer(self) -> None:
@@ -619,20 +628,6 @@ class SessionPage(QWidget):
     @Slot()
     def _link(self) -> None:
         self.link_requested.emit(self.viewmodel.session_id)
-
-    @Slot(str)
-    def _act_on_banner(self, key: str) -> None:
-        if key == "failure":
-            self._banners.hide_banner(key)
-            self.viewmodel.reload()
-
-    @Slot(object)
-    def _show_failure(self, error: FlowPilotError) -> None:
-        """Say what failed; the screen goes back to what is on the disk."""
-        text = f"{error.message} {error.hint}".strip()
-        action = "Try again" if error.retryable else ""
-        self._banners.show_banner("failure", error.title, text, tone="red", action=action)
-        self._render()
 
 
 def _error_content(
