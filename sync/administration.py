@@ -34,6 +34,19 @@ FLOOR = {14: 19, 15: 14, 16: 10, 17: 6}
 OPERATIONS_KEPT = 60
 """Days; desktops offer operations again for 30."""
 _PRUNE_BATCH = 5_000
+CONNECTIONS = 8
+"""An engineer's connections: two desktops with two each, and as many that the network lost."""
+SESSION = {
+    "idle_session_timeout": "3min",
+    "idle_in_transaction_session_timeout": "30s",
+    "statement_timeout": "15s",
+    "tcp_keepalives_idle": "60",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+"""What rids the server of desktops that vanished; polls and nudges keep a living one awake.
+
+An engineer may change these for themselves: they are a courtesy, `reap` is the rule."""
 
 
 class AdministrationError(Exception):
@@ -223,12 +236,22 @@ class Administration:
         made = Credentials(team, uuid4(), f"fp_{secrets.token_hex(10)}", secrets.token_urlsafe(24))
         with self._connection.transaction():
             self._connection.execute(
-                sql.SQL("create role {} login connection limit 3 in role {} password {}").format(
+                sql.SQL("create role {} login connection limit {} in role {} password {}").format(
                     sql.Identifier(made.role),
+                    sql.Literal(CONNECTIONS),
                     sql.Identifier(self.engineers),
                     sql.Literal(self._secret(made.role, made.password)),
                 )
             )
+            session = dict(SESSION)
+            if self._connection.info.server_version >= 170_000:  # noqa: PLR2004  # Postgres 17
+                session["transaction_timeout"] = "30s"
+            for setting, value in session.items():
+                self._connection.execute(
+                    sql.SQL("alter role {} set {} = {}").format(
+                        sql.Identifier(made.role), sql.Identifier(setting), sql.Literal(value)
+                    )
+                )
             with self._as(self.administration):
                 if not self._connection.execute(
                     "select 1 from fp.team where id = %s for no key update", (team,)
@@ -318,11 +341,11 @@ class Administration:
         return Pruned(expired, escalations, packages, operations, self.reap())
 
     def reap(self, *, idle_seconds: int = 60) -> int:
-        """End engineers' transactions that were left open; they would hold their team's lock."""
+        """End engineers' transactions that were left open; they may hold their team's lock."""
         rows = self._connection.execute(
             "select pg_terminate_backend(a.pid) from pg_stat_activity a"
-            " where a.datname = current_database() and a.state like 'idle in transaction%%'"
-            " and a.state_change < clock_timestamp() - make_interval(secs => %s)"
+            " where a.datname = current_database()"
+            " and a.xact_start < clock_timestamp() - make_interval(secs => %s)"
             " and pg_has_role(a.usename, %s, 'member') and a.pid <> pg_backend_pid()"
             " and not (select r.rolsuper from pg_roles r where r.rolname = a.usename)",
             (idle_seconds, self.engineers),

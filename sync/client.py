@@ -72,6 +72,11 @@ CONNECT_TIMEOUT = 5.0
 _SLICE = 0.1
 """Seconds between looks at the deadline and at `drop()` while waiting for the server."""
 _PAGE = 200
+_COLUMNS = {
+    "steps": ["number", "engineer_id", "at", "payload"],
+    "package": ["package_schema", "payload"],
+}
+"""Of functions that answer a table; all others answer one column of their own name."""
 _HELLO_AGAIN = 600.0
 """Seconds after which an open connection asks again what the server is and allows."""
 
@@ -80,11 +85,22 @@ class _OutOfTimeError(psycopg.OperationalError):
     """The job's deadline passed, or its sockets were dropped."""
 
 
+class _GarbledError(psycopg.OperationalError):
+    """What arrived is no answer to what was asked."""
+
+
 class _Connection(psycopg.Connection["TupleRow"]):
     """A connection that gives up at a deadline and when told to."""
 
     deadline = float("inf")
     abandoned: threading.Event | None = None
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        # One message a statement. With the usual five, a network that fails between the fourth
+        # and the last leaves a finished statement uncommitted, its team's lock held, and no
+        # time limit of the server's running.
+        self.cursor_factory = psycopg.ClientCursor
 
     def wait(self, gen: PQGen[RV], interval: float = _SLICE, timeout: float | None = None) -> RV:  # noqa: ARG002  # the driver's signature
         """Run a conversation with the server, looking up every now and then."""
@@ -127,12 +143,18 @@ class _Session:
         """Run one function of the version both sides speak and return its rows."""
         # Both parts are constants of this package; values travel apart from the statement.
         statement = f"select * from fp_v{self.api}.{function}({arguments})"  # noqa: S608
-        cursor = self.connection.execute(statement.encode(), values, binary=True)
+        cursor = self.connection.execute(statement.encode(), values)
+        names = [column.name for column in cursor.description or ()]
+        if names != _COLUMNS.get(function, [function]):
+            raise _GarbledError("the answer belongs to another question")
         return cursor.fetchall()
 
     def json(self, function: str, arguments: str = "", *values: object) -> Any:
         """Run a function that answers one JSON document."""
-        return self.call(function, arguments, *values)[0][0]
+        rows = self.call(function, arguments, *values)
+        if not rows:
+            raise _GarbledError("there is no answer")
+        return rows[0][0]
 
 
 class _Job:
@@ -329,8 +351,13 @@ class QueueClient:
 
     async def package(self, escalation_id: UUID) -> Package:
         """Read the hand-off package."""
-        rows = await self._run(lambda s: s.call("package", "%s::uuid", escalation_id))
-        return Package(schema=rows[0][0], payload=rows[0][1])
+
+        def work(session: _Session) -> Package:
+            for schema, payload in session.call("package", "%s::uuid", escalation_id):
+                return Package(schema, payload)
+            raise _GarbledError("there is no answer")
+
+        return await self._run(work)
 
     async def hops(self, escalation_id: UUID) -> tuple[Hop, ...]:
         """Read the history of hops, oldest first."""
@@ -499,10 +526,10 @@ class QueueClient:
                 return job.work(session)
             except psycopg.Error as error:
                 translated = wire.translate(error, out_of_time=isinstance(error, _OutOfTimeError))
-                if self._session is not None and (
-                    self._session.connection.closed
-                    or isinstance(translated, errors.ServerTooOldError)
-                ):
+                if error.sqlstate is None or isinstance(translated, errors.ServerTooOldError):
+                    # Whatever arrives on it next could be the answer to this call.
+                    self._hang_up()
+                elif self._session is not None and self._session.connection.closed:
                     self._hang_up()
                 pause = random.uniform(0.05, 0.25)  # noqa: S311  # jitter, not a secret
                 again = (
@@ -550,11 +577,11 @@ class QueueClient:
             with contextlib.suppress(
                 psycopg.errors.UndefinedFunction, psycopg.errors.InvalidSchemaName
             ):
-                row = connection.execute(f"select fp_v{api}.hello()".encode()).fetchone()
+                session = _Session(connection, api, {}, timedelta(0), time.monotonic())
+                session.hello = session.json("hello")
                 after = datetime.now(UTC)
-                hello: dict[str, Any] = row[0] if row else {}
-                skew = wire.moment(hello["now"]) - (before + (after - before) / 2)
-                return _Session(connection, api, hello, skew, time.monotonic())
+                session.skew = wire.moment(session.hello["now"]) - (before + (after - before) / 2)
+                return session
         raise errors.ServerTooOldError("This database holds no team queue this version knows.")
 
     def _parameters(self) -> dict[str, Any]:

@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 ESCALATE = (
     "%s::uuid, %s::uuid, %s::uuid, %s::text, %s::text, %s::text, %s::int, %s::uuid, "
-    "%b::bytea, %s::int, %s::int"
+    "%s::bytea, %s::int, %s::int"
 )
 PICK_UP = "%s::uuid, %s::uuid, %s::int, %s::text"
 PICK_UP_1 = "%s::uuid, %s::uuid, %s::int"
 RENEW = "%s::uuid, %s::bigint, %s::int"
 RELEASE = (
-    "%s::uuid, %s::uuid, %s::bigint, %s::text, %s::text, %s::int, %s::uuid, %b::bytea, %s::int"
+    "%s::uuid, %s::uuid, %s::bigint, %s::text, %s::text, %s::int, %s::uuid, %s::bytea, %s::int"
 )
 WITHDRAW = "%s::uuid, %s::uuid, %s::int"
 CANCEL = "%s::uuid, %s::uuid, %s::text"
 REASSIGN = "%s::uuid, %s::uuid, %s::uuid"
 RESOLVE = "%s::uuid, %s::uuid, %s::bigint, %s::text"
-APPEND_STEPS = "%s::uuid, %s::uuid, %s::bigint, %b::bytea[]"
+APPEND_STEPS = "%s::uuid, %s::uuid, %s::bigint, %s::bytea[]"
 
 _INT_MAX = 2_147_483_647
 
@@ -316,6 +316,7 @@ def translate(error: psycopg.Error, *, out_of_time: bool = False) -> errors.Queu
     for words, kind in _BY_WORDS:
         if words in text:
             return kind()
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return errors.UnreachableError()
-    return errors.RejectedError(f"The driver reported {type(error).__name__}.")
+    if isinstance(error, psycopg.DataError | psycopg.ProgrammingError | psycopg.NotSupportedError):
+        return errors.RejectedError(f"The driver reported {type(error).__name__}.")
+    # A broken connection, or a conversation that makes no sense: nothing is known.
+    return errors.UnreachableError()
