@@ -1,19 +1,19 @@
 """A ticket's context: whole, in part, hostile, and as fast as its longest chain."""
 
+import asyncio
 import json
-import time
 
+import httpx
 import pytest
 
 from flowpilot_desktop.core.errors import PsaForbidden, PsaNotFound, PsaUnreachable
 from flowpilot_desktop.core.push import PushKind
-from flowpilot_desktop.core.ticket import TEXT_LIMIT, PsaConnection, RecordKind
+from flowpilot_desktop.core.ticket import TEXT_LIMIT, RecordKind
 from flowpilot_desktop.psa.connectwise import ConnectWisePsa
-from tests.psa.conftest import KEYS
-from tests.simulators.connectwise import COMPANY_ID, ConnectWiseSite
+from tests.psa.conftest import CONNECTION, KEYS
+from tests.simulators.connectwise import ConnectWiseSite
 from tests.simulators.exchange import answered, delayed, dropped, hanging, html
-from tests.simulators.http_server import HttpServer
-from tests.simulators.virtual import VirtualClock
+from tests.simulators.virtual import VirtualNetwork
 
 TICKET = "1005"
 PLACES = {
@@ -250,22 +250,46 @@ async def test_a_slow_part_is_waited_for(psa, site, clock):
     assert (await psa.context(TICKET)).missing == ()
 
 
-async def test_a_context_takes_as_long_as_its_longest_chain():
-    latency = 0.2
-    site = ConnectWiseSite()
+class Waves(httpx.AsyncBaseTransport):
+    """Holds every request back until nothing else can happen, then lets all go at once."""
+
+    def __init__(self, network: VirtualNetwork) -> None:
+        self.sizes: list[int] = []
+        self._network = network
+        self._waiting: list[asyncio.Event] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        gate = asyncio.Event()
+        self._waiting.append(gate)
+        await gate.wait()
+        return await self._network.handle_async_request(request)
+
+    async def drive(self) -> None:
+        while True:
+            for _ in range(100):
+                await asyncio.sleep(0)
+            waiting, self._waiting = self._waiting, []
+            if waiting:
+                self.sizes.append(len(waiting))
+            for gate in waiting:
+                gate.set()
+
+
+async def test_a_context_is_three_waves_of_requests(site, clock):
+    """So it takes three times as long as one request, however much belongs to the ticket."""
     for number in range(20):
         site.add_ticket(summary=f"Printer {number}", status=17, configurations=[801])
-    with HttpServer(site) as server:
-        connection = PsaConnection("c", "connectwise", site=server.url, company_id=COMPANY_ID)
-        psa = ConnectWisePsa(connection, KEYS, VirtualClock())
-        await psa.context(TICKET)  # connections are open, companyinfo is known
-        server.latency = latency
-        best = 99.0
-        for _ in range(3):
-            began = time.perf_counter()
-            context = await psa.context(TICKET)
-            best = min(best, time.perf_counter() - began)
-        await psa.aclose()
+    waves = Waves(VirtualNetwork(site, clock))
+    psa = ConnectWisePsa(CONNECTION, KEYS, clock, transport=waves)
+    driver = asyncio.create_task(waves.drive())
+    await psa.me()  # companyinfo is known from here on
+    waves.sizes.clear()
+    context = await psa.context(TICKET)
+    driver.cancel()
+    await psa.aclose()
     assert len(context.related) == 7
+    assert all(related.resolution == "" for related in context.related if not related.closed)
     assert context.missing == ()
-    assert best < 1.2 * 3 * latency
+    # The ticket; its six parts; the configurations in full, and of seven tickets both
+    # configurations and resolution.
+    assert waves.sizes == [1, 6, 15]

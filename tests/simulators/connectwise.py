@@ -176,6 +176,7 @@ class ConnectWiseSite:
         self.tables = _Tables()
         self._now = now or (lambda: datetime.now(UTC))
         self._next_id = 70_000
+        self._highest_ticket = 1000
         self._recent: list[datetime] = []
         self._host = ""
         self._started_at = self._now()
@@ -217,7 +218,8 @@ class ConnectWiseSite:
 
     def add_ticket(self, **fields: Any) -> int:
         """Add a ticket; what is not given is ordinary. Returns its id."""
-        ticket_id = int(fields.pop("id", 0)) or max(self.tables.tickets, default=1000) + 1
+        ticket_id = int(fields.pop("id", 0)) or self._highest_ticket + 1
+        self._highest_ticket = max(self._highest_ticket, ticket_id)
         description = fields.pop("description", "")
         configurations = fields.pop("configurations", [])
         created_at = fields.pop("created_at", self._now())
@@ -1097,7 +1099,7 @@ def main() -> None:
     site = ConnectWiseSite()
     site.populate(arguments.tickets)
     with HttpServer(site, port=arguments.port, latency=arguments.latency) as server:
-        print(f"Site: {server.url}   Company: {COMPANY_ID}")
+        print(f"Site: {server.url}   Company: {COMPANY_ID}", flush=True)
         print(f"Public key: {PUBLIC_KEY}   Private key: {PRIVATE_KEY}")
         try:
             while True:
