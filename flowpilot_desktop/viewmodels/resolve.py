@@ -14,6 +14,7 @@ from datetime import timedelta
 from PySide6.QtCore import QObject, Signal
 
 from flowpilot_desktop.core.errors import FlowPilotError
+from flowpilot_desktop.core.events import PushChanged
 from flowpilot_desktop.core.push import NoteVisibility
 from flowpilot_desktop.core.session import Resolution
 from flowpilot_desktop.core.ticket import Ticket, TicketStatus
@@ -49,6 +50,7 @@ class ResolveViewModel(ViewModel):
         self.error: FlowPilotError | None = None
         self.is_closing = False
         self._forget_entries()
+        self._listen(engine.events, PushChanged, self._push_changed)
 
     def _forget_entries(self) -> None:
         self.summary = self.action = self.note = ""
@@ -251,6 +253,14 @@ class ResolveViewModel(ViewModel):
             )
         except FlowPilotError as error:
             self.status_error = error
+        self.changed.emit()
+
+    def _push_changed(self, event: PushChanged) -> None:
+        if self.closing is not None and event.session_id == self.session_id:
+            self.tasks.start("pushed", self._show_push())
+
+    async def _show_push(self) -> None:
+        self.view = await self._engine.session(self.session_id)
         self.changed.emit()
 
     async def _ask_verification(self) -> None:

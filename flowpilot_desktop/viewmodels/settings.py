@@ -182,6 +182,12 @@ class SettingsViewModel(ViewModel):
             self.mapping = await self._engine.tickets.kept_mapping(
                 self.connection.id, self._engine.me
             )
+            if self.mapping is None:
+                self.tasks.start("find mapping", self._find_mapping(self.connection.id))
+        self.changed.emit()
+
+    async def _find_mapping(self, connection_id: str) -> None:
+        self.mapping = await self._engine.tickets.mapping(connection_id, self._engine.me)
         self.changed.emit()
 
     def _connection_of(self, form: PsaForm) -> PsaConnection:

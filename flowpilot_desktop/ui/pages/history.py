@@ -64,6 +64,7 @@ class HistoryPage(QWidget):
         self.tabs = QTabBar(head)
         self.tabs.setAccessibleName("Which sessions")
         self.tabs.setDrawBase(False)
+        self.tabs.setExpanding(False)
         for label, _ in _TABS:
             self.tabs.addTab(label)
         self.tabs.currentChanged.connect(self._show_tab)

@@ -185,6 +185,7 @@ class SettingsPage(QWidget):
         self.tabs.setAccessibleName("Settings section")
         self.tabs.setDrawBase(False)
         self.tabs.setUsesScrollButtons(True)
+        self.tabs.setExpanding(False)
         self.tabs.currentChanged.connect(self._show_tab)
         row.addWidget(self.tabs, 1)
         self._sections: dict[str, QWidget] = {}

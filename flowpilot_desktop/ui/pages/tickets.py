@@ -44,6 +44,7 @@ class TicketPickerView(QWidget):
         self.scopes = QTabBar(self)
         self.scopes.setAccessibleName("Which tickets")
         self.scopes.setDrawBase(False)
+        self.scopes.setExpanding(False)
         for label, _ in _SCOPES:
             self.scopes.addTab(label)
         self.scopes.currentChanged.connect(self._show_scope)
