@@ -17,15 +17,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
 from flowpilot_desktop.core.errors import StepRefused, StoreDamaged, StoreError, StoreFull
 
 log = logging.getLogger(__name__)
-
-APPLICATION_ID = 0x464C4F57
-"""Stands in the file's header: "FLOW"."""
 
 BUSY_SECONDS = 5.0
 
@@ -43,7 +40,7 @@ PRAGMAS = (
     ),
 )
 
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+DAMAGED_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _DISK = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
 
 
@@ -93,6 +90,12 @@ def disconnect(connection: Connection) -> None:
     raw.close()
 
 
+def trigger_refused(error: IntegrityError) -> bool:
+    """Return whether one of our triggers refused: a change to what never changes."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return code == sqlite3.SQLITE_CONSTRAINT_TRIGGER
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Raise our errors for what SQLite refuses."""
@@ -110,7 +113,7 @@ def _ours(error: sqlite3.Error | None, whole: Exception) -> Exception:
     primary = code & 0xFF if isinstance(code, int) else None
     if primary == sqlite3.SQLITE_FULL:
         return StoreFull("There is no room left on the disk for this change.")
-    if primary in _DAMAGED:
+    if primary in DAMAGED_CODES:
         return StoreDamaged(
             "A part of the local store can't be read.",
             hint="Nothing was deleted. Restart FlowPilot: it moves the damaged file aside, "

@@ -1,7 +1,9 @@
-"""Opening and closing a profile's store; runs on the store's own thread.
+"""Opening, using and closing a profile's store; all of it runs on the store's own thread.
 
-The order: lock the profile, look at the file without changing it, move a damaged one aside and
-restore, refuse a newer one, connect, migrate. What happened is told by an ``OpenReport``.
+The order: lock the profile, finish what a recovery left, look at the file without changing it,
+refuse a newer one, recover a damaged one, connect, back up and migrate. What happened is told by
+an ``OpenReport``. While the store is in use, disk trouble is met here: room is given back when the
+disk is full, and a file that turns out damaged is marked for the next start to recover.
 """
 
 from __future__ import annotations
@@ -9,22 +11,35 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
+from flowpilot_desktop.core.errors import FlowPilotError, StoreDamaged, StoreError, StoreFull
 from flowpilot_desktop.core.ports import Clock
+from flowpilot_desktop.store.backups import EVERY, Backups
 from flowpilot_desktop.store.connection import (
     connect,
+    connect_read_only,
     disconnect,
     raw_of,
     translated,
 )
 from flowpilot_desktop.store.history import index_stale
 from flowpilot_desktop.store.migrating import HEAD, check_not_newer, migrate, revision_of
-from flowpilot_desktop.store.profile import ProfileLock, store_path
+from flowpilot_desktop.store.profile import (
+    LOW_SPACE,
+    Ballast,
+    ProfileLock,
+    free_space,
+    store_path,
+)
+from flowpilot_desktop.store.recovery import Recovery, begin, damage, finish, recover
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -32,65 +47,225 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class OpenReport:
-    """How opening went."""
+    """How opening went. ``migrated_from`` is a revision, or empty; ``free_bytes`` is the disk's."""
 
     created: bool = False
+    ended_clean: bool = True
+    migrated_from: str = ""
+    recovery: Recovery | None = None
+    free_bytes: int = 0
     sqlite_version: str = sqlite3.sqlite_version
+
+    @property
+    def space_is_low(self) -> bool:
+        """Whether the disk is nearly full."""
+        return self.free_bytes < LOW_SPACE
+
+    @property
+    def words(self) -> str:
+        """What the technician should know; empty when all is as it should be."""
+        said = [self.recovery.words] if self.recovery is not None else []
+        if self.space_is_low:
+            said.append(
+                f"Only {self.free_bytes / 1e6:.0f} MB are free on the disk. Free some space: when "
+                "it is full, nothing more can be saved."
+            )
+        return " ".join(said)
 
 
 class Opened:
-    """An open profile: the lock and the one connection."""
+    """An open profile: the lock, the one connection, and care for the disk."""
 
     def __init__(
-        self, folder: Path, lock: ProfileLock, connection: Connection, report: OpenReport
+        self,
+        folder: Path,
+        clock: Clock,
+        lock: ProfileLock,
+        connection: Connection,
+        report: OpenReport,
     ) -> None:
         self.folder = folder
         self.report = report
-        self.backup_is_due = False
+        self._clock = clock
         self._lock = lock
         self._connection = connection
+        self._backups = Backups(folder / "backups")
+        self._ballast = Ballast(folder)
+        self._is_sound = True
+        self._next_care: datetime | None = None
 
     def read(self, ask: Callable[[Connection], T]) -> T:
         """Run a question in one consistent view."""
         connection = self._connection.execution_options(writes=False)
-        with translated(), connection.begin():
-            return ask(connection)
+        return self._told(lambda: _in_transaction(connection, ask))
 
     def search(self, ask: Callable[[Connection], T]) -> T:
         """Run a question to the full-text index, which is brought up to date first."""
-        while self.write(index_stale):
-            pass
+        try:
+            while self.write(index_stale):
+                pass
+        except StoreFull:
+            log.warning("The disk is full: the latest words can't be searched for yet")
         return self.read(ask)
 
     def write(self, change: Callable[[Connection], T]) -> T:
-        """Run a change in one transaction, which is on disk when this returns."""
-        connection = self._connection.execution_options(writes=True)
-        with translated(), connection.begin():
-            return change(connection)
+        """Run a change in one transaction, which is on disk when this returns.
 
-    def back_up(self) -> None:
-        """Copy."""
+        On a full disk the ballast is given back and the change is tried once more.
+        """
+        connection = self._connection.execution_options(writes=True)
+
+        def attempt() -> T:
+            return _in_transaction(connection, change)
+
+        try:
+            return self._told(attempt)
+        except StoreFull:
+            if not self._ballast.release():
+                raise
+            log.warning("The disk is full; the kept room was given back")
+            return self._told(attempt)
+
+    def needs_care(self) -> bool:
+        """Return whether an hour has gone by since the last backup; asked after each write."""
+        return self._next_care is None or self._clock.now() >= self._next_care
+
+    def care(self) -> None:
+        """Check the file, copy it, keep some room; never in the way of whoever saves."""
+        now = self._clock.now()
+        # Whatever comes of it, the next attempt is an hour away.
+        self._next_care = now + EVERY
+        try:
+            self._ballast.fill()
+            if not self._backups.are_due(now):
+                return
+            if faults := self.faults():
+                self._is_sound = False
+                log.error("The local store is damaged, so it is not backed up: %s", faults[0])
+                return
+            size = store_path(self.folder).stat().st_size
+            if free_space(self.folder) < size + LOW_SPACE:
+                log.warning("The disk is nearly full, so no backup is made")
+                return
+            self._backups.take(raw_of(self._connection), now)
+        except (OSError, sqlite3.Error, FlowPilotError) as error:
+            log.warning("The backup failed: %s", error)
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what a check of every page finds wrong."""
+        try:
+            found = self.read(_quick_check)
+        except StoreDamaged as error:
+            return (error.message,)
+        return () if found == ("ok",) else found
 
     def close(self) -> None:
         """Write the WAL back, close the file, let go of the profile."""
-        disconnect(self._connection)
-        self._lock.release(clean=True)
+        try:
+            disconnect(self._connection)
+        except sqlite3.Error as error:
+            self._is_sound = False
+            log.warning("The store could not be closed cleanly: %s", error)
+        finally:
+            self._lock.release(clean=self._is_sound)
+
+    def _told(self, attempt: Callable[[], T]) -> T:
+        try:
+            with translated():
+                return attempt()
+        except StoreDamaged:
+            self._is_sound = False
+            raise
+
+
+def _quick_check(connection: Connection) -> tuple[str, ...]:
+    return tuple(connection.execute(text("PRAGMA quick_check(5)")).scalars())
+
+
+def _in_transaction(connection: Connection, call: Callable[[Connection], T]) -> T:
+    with connection.begin():
+        return call(connection)
 
 
 def open_profile(folder: Path, clock: Clock) -> Opened:
     """Open a profile; raises what ``Store.open`` says."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = ProfileLock(folder)
     try:
-        with translated():
-            path = store_path(folder)
-            created = not path.exists()
-            connection = connect(path)
-            revision = revision_of(raw_of(connection))
-            check_not_newer(revision)
-            if revision != HEAD:
-                migrate(connection, revision)
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = ProfileLock(folder)
+    except OSError as error:
+        raise StoreError(
+            f"The profile's folder {folder} can't be used ({error.strerror}).",
+            hint="Check that it exists and that you may write to it.",
+        ) from error
+    try:
+        return _open_locked(folder, clock, lock)
+    except OSError as error:
+        lock.release(clean=not lock.was_left_open)
+        raise StoreError(
+            f"The local store can't be opened ({error.strerror}).",
+            hint="Everything saved so far is safe. Check that the disk has room and is writable.",
+            retryable=True,
+        ) from error
     except BaseException:
-        lock.release(clean=False)
+        lock.release(clean=not lock.was_left_open)
         raise
-    return Opened(folder, lock, connection, OpenReport(created=created))
+
+
+def _open_locked(folder: Path, clock: Clock, lock: ProfileLock) -> Opened:
+    with translated():
+        try:
+            connection, report = _prepared(folder, clock, lock)
+        except (OSError, sqlite3.Error, DBAPIError):
+            # Without room, SQLite can't even lay its side files beside the store.
+            if free_space(folder) > Ballast.SIZE or not Ballast(folder).release():
+                raise
+            connection, report = _prepared(folder, clock, lock)
+    log.info("The store is open, SQLite %s", report.sqlite_version)
+    report = replace(report, free_bytes=free_space(folder), ended_clean=not lock.was_left_open)
+    if report.words:
+        log.warning("%s", report.words)
+    return Opened(folder, clock, lock, connection, report)
+
+
+def _prepared(folder: Path, clock: Clock, lock: ProfileLock) -> tuple[Connection, OpenReport]:
+    path, backups = store_path(folder), Backups(folder / "backups")
+    report = OpenReport()
+    if path.with_name(f"{path.name}.ready").exists():
+        log.warning("A recovery was interrupted and is finished now")
+        finish(path, clock.now())
+    if path.exists():
+        fault = damage(path, was_left_open=lock.was_left_open)
+        if fault:
+            _refuse_newer(path)
+            report = replace(report, recovery=recover(path, backups, fault, clock.now()))
+    elif backups.all():
+        fault = "its file was gone"
+        report = replace(report, recovery=recover(path, backups, fault, clock.now()))
+    else:
+        new = path.with_name(f"{path.name}.new")
+        begin(new)
+        new.replace(path)
+        report = replace(report, created=True)
+    with closing(connect_read_only(path)) as raw:
+        revision = revision_of(raw)
+    check_not_newer(revision)
+    connection = connect(path)
+    try:
+        if revision != HEAD:
+            backups.take(raw_of(connection), clock.now(), before=HEAD)
+            migrate(connection, revision)
+            report = replace(report, migrated_from=revision)
+    except BaseException:
+        disconnect(connection)
+        raise
+    return connection, report
+
+
+def _refuse_newer(path: Path) -> None:
+    """Leave a store alone that a newer FlowPilot wrote, even a damaged one."""
+    try:
+        with closing(connect_read_only(path)) as raw:
+            revision = revision_of(raw)
+    except sqlite3.DatabaseError:
+        return
+    check_not_newer(revision)

@@ -12,8 +12,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import shutil
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from flowpilot_desktop.core.errors import ProfileInUse
@@ -25,6 +28,9 @@ else:
 
 STORE_NAME = "flowpilot.db"
 SIDE_FILES = ("-wal", "-shm")
+LOW_SPACE = 200_000_000
+"""Free bytes below which the technician is warned."""
+
 _OPEN = b"open"
 # Windows locks bytes; one far behind the content keeps the content readable.
 _LOCKED_BYTE = 4096
@@ -33,6 +39,63 @@ _LOCKED_BYTE = 4096
 def store_path(folder: Path) -> Path:
     """Return where the store of a profile lies."""
     return folder / STORE_NAME
+
+
+def with_side_files(path: Path) -> tuple[Path, ...]:
+    """Return a store's file and the ones that SQLite keeps beside it."""
+    return (path, *(path.with_name(path.name + ending) for ending in SIDE_FILES))
+
+
+def damaged_folder(folder: Path, now: datetime) -> Path:
+    """Make and return a new folder for files that are moved aside."""
+    stamp = f"{now.astimezone(UTC):%Y-%m-%dT%H%M%SZ}"
+    for number in itertools.count(1):
+        aside = folder / "damaged" / (stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            aside.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return aside
+    raise AssertionError
+
+
+class Ballast:
+    """Room on the disk that is given back when it is full, so that SQLite can work at all.
+
+    A full disk refuses even to delete: whoever wants to free space needs some.
+    """
+
+    SIZE = 8_000_000
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "ballast"
+
+    def fill(self) -> None:
+        """Take the room, unless it is taken or the disk is low."""
+        if self._path.exists() or free_space(self._path.parent) < LOW_SPACE:
+            return
+        part = self._path.with_suffix(".part")
+        piece = os.urandom(self.SIZE // 8)  # zeros would take no room on some disks
+        try:
+            with part.open("wb") as file:
+                for _ in range(8):
+                    file.write(piece)
+            part.replace(self._path)
+        except OSError:
+            part.unlink(missing_ok=True)
+
+    def release(self) -> bool:
+        """Give the room back; return whether there was any."""
+        try:
+            self._path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def free_space(folder: Path) -> int:
+    """Return the free bytes of the disk that a folder lies on."""
+    return shutil.disk_usage(folder).free
 
 
 class ProfileLock:

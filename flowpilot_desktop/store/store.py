@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, case, delete, func, or_, select
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import IntegrityError
 
 from flowpilot_desktop.core.attachment import Attachment
 from flowpilot_desktop.core.errors import StoreError
@@ -32,6 +33,7 @@ from flowpilot_desktop.core.ticket import MemberMapping, PsaConnection, Ticket, 
 from flowpilot_desktop.core.timing import Segment
 from flowpilot_desktop.core.usage import DailyUsage, UsageRecord, UsageTotal
 from flowpilot_desktop.store import tables as t
+from flowpilot_desktop.store.connection import trigger_refused
 from flowpilot_desktop.store.history import listings, similar
 from flowpilot_desktop.store.opening import Opened, OpenReport, open_profile
 
@@ -72,6 +74,10 @@ class Store:
             self._closing = asyncio.wrap_future(self._worker.submit(self._opened.close))
             self._worker.shutdown(wait=False)
         await asyncio.shield(self._closing)
+
+    async def integrity_faults(self) -> tuple[str, ...]:
+        """Return what a check of every page finds wrong; nothing for a sound store."""
+        return await self._run(self._opened.faults)
 
     # Writing
 
@@ -357,16 +363,19 @@ class Store:
         )
 
     async def _read(self, ask: Callable[[Connection], T]) -> T:
-        return await asyncio.wrap_future(self._submit(lambda: self._opened.read(ask)))
+        return await self._run(lambda: self._opened.read(ask))
 
     async def _search(self, ask: Callable[[Connection], T]) -> T:
-        return await asyncio.wrap_future(self._submit(lambda: self._opened.search(ask)))
+        return await self._run(lambda: self._opened.search(ask))
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        return await asyncio.wrap_future(self._submit(call))
 
     async def _write(self, change: Callable[[Connection], object]) -> None:
         # The shield lets a write go on when whoever awaits it is cancelled.
         await asyncio.shield(asyncio.wrap_future(self._submit(lambda: self._opened.write(change))))
-        if self._opened.backup_is_due:
-            self._submit(self._opened.back_up)
+        if self._opened.needs_care() and self._closing is None:
+            self._submit(self._opened.care)
 
     def _submit(self, call: Callable[[], T]) -> Future[T]:
         if self._closing is not None:
@@ -401,11 +410,36 @@ def _save(
     connection: Connection, records: Sequence[t.Record], cleared: Sequence[tuple[str, str]]
 ) -> None:
     for noun, shelf in t.SHELVES.items():
-        rows = [shelf.row(record) for record in records if type(record) is noun]
-        if rows:
-            connection.execute(shelf.upsert, rows if len(rows) > 1 else rows[0])
+        of_noun = [record for record in records if type(record) is noun]
+        if of_noun:
+            try:
+                _upsert(connection, shelf, of_noun)
+            except IntegrityError as error:
+                if noun is not Step or not trigger_refused(error):
+                    raise
+                _upsert(connection, shelf, _without_final(connection, of_noun, error))
     for session_id, field in cleared:
         table = t.drafts
         connection.execute(
             delete(table).where(table.c.session_id == session_id, table.c.field == field)
         )
+
+
+def _upsert(connection: Connection, shelf: t.Shelf, records: Sequence[Any]) -> None:
+    rows = [shelf.row(record) for record in records]
+    if rows:
+        connection.execute(shelf.upsert, rows if len(rows) > 1 else rows[0])
+
+
+def _without_final(
+    connection: Connection, records: Sequence[Any], refusal: IntegrityError
+) -> list[Step]:
+    """Drop steps that are stored just so already, though an older version wrote them otherwise."""
+    shelf = t.SHELVES[Step]
+    ids = [step.id for step in records]
+    rows = connection.execute(select(*shelf.columns).where(t.steps.c.id.in_(ids)))
+    stored = {step.id: step for step in map(shelf.record, rows)}
+    changed = [step for step in records if stored.get(step.id) != step]
+    if len(changed) == len(records):
+        raise refusal
+    return changed

@@ -1,0 +1,1 @@
+"""Tests of the local store, on real SQLite files."""
