@@ -56,9 +56,10 @@ def demo(arguments: Sequence[str]) -> int:
 
 
 def test(arguments: Sequence[str]) -> int:
-    """The tests, off screen, under a hard time limit."""
+    """The tests, off screen, under a hard time limit; all of them share up to four cores."""
     prepare(TEST_PACKAGES)
-    return _python(["-m", "pytest", *arguments], limit=TEST_LIMIT)
+    chosen = arguments or ["-n", str(min(4, os.cpu_count() or 1))]
+    return _python(["-m", "pytest", *chosen], limit=TEST_LIMIT)
 
 
 def check(arguments: Sequence[str]) -> int:
