@@ -22,7 +22,7 @@ replaced by its findings, negative ones included. Where the cut falls depends on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from flowpilot_desktop.core.findings import Findings, findings
@@ -34,6 +34,7 @@ from flowpilot_desktop.core.session import (
     Briefing,
     Hypothesis,
     HypothesisStatus,
+    Intake,
     IntakeType,
     Note,
     Question,
@@ -52,6 +53,7 @@ __all__ = [
     "COMPACT_AT",
     "Pause",
     "Record",
+    "Scribe",
     "TicketRead",
     "briefing_consultation",
     "consultation",
@@ -112,9 +114,6 @@ class _Block:
     limit: int = _ANSWER
 
 
-_Pieces = Sequence["str | _Block"]
-
-
 def consultation(
     record: Record,
     redactor: Redactor | None = None,
@@ -124,19 +123,89 @@ def consultation(
 ) -> Consultation:
     """Return what the model is told to propose the next step.
 
-    ``redactor`` must be fresh, or one that redacted exactly this session's opening and turns
-    before: placeholders are numbered in the order in which values come up.
+    ``redactor`` must be fresh: placeholders are numbered in the order in which values come up.
     """
-    pen = _Pen(redactor or Redactor(), boundary(record.session.id))
-    opening = pen.write(list(_opening(record)))
-    return Consultation(
-        session_id=record.session.id,
-        opening=opening,
-        turns=tuple(_turns(record, pen)),
-        pictures=pictures,
-        must_conclude=must_conclude,
-        step_ids=_step_ids(record.steps),
-    )
+    return Scribe(redactor).consultation(record, pictures=pictures, must_conclude=must_conclude)
+
+
+class Scribe:
+    """Writes the consultations of one session, each time only what is new.
+
+    The bytes are those of a new ``Scribe``: where the record is not the last one with something
+    appended, all is written anew. Redacting a long log takes a noticeable time, so whoever asks for
+    every step keeps one for the session.
+    """
+
+    def __init__(self, redactor: Redactor | None = None) -> None:
+        self._given = redactor
+        self._begin = _Beginning("", None, "")
+        self._pen = _Pen(Redactor(), "")
+        self._opening: RedactedText | None = None
+        self._items: list[Step | TicketRead | Pause] = []
+        self._turns: list[Turn] = []
+        self._size = 0
+
+    def consultation(
+        self,
+        record: Record,
+        *,
+        pictures: tuple[Picture, ...] = (),
+        must_conclude: bool = False,
+    ) -> Consultation:
+        """Return what the model is told to propose the next step."""
+        items = list(_in_order(record))
+        opening = self._continued(record, items)
+        numbers = {step.id: step.number for step in record.steps}
+        for item in items[len(self._items) :]:
+            self._write(record, item, numbers)
+        return Consultation(
+            session_id=record.session.id,
+            opening=opening,
+            turns=tuple(self._turns),
+            pictures=pictures,
+            must_conclude=must_conclude,
+            step_ids=_step_ids(record.steps),
+        )
+
+    def _continued(self, record: Record, items: list[Step | TicketRead | Pause]) -> RedactedText:
+        """Return the opening; forget all that was written unless the record goes on from it."""
+        begin = _Beginning(record.session.id, record.context, record.flow, record.session.intake)
+        if (
+            self._opening is None
+            or begin != self._begin
+            or items[: len(self._items)] != self._items
+        ):
+            redactor, self._given = self._given or Redactor(), None
+            self._pen = _Pen(redactor, boundary(record.session.id))
+            self._begin = begin
+            self._opening = self._pen.write(_opening(record))
+            self._items, self._turns, self._size = [], [], 0
+        return self._opening
+
+    def _write(
+        self, record: Record, item: Step | TicketRead | Pause, numbers: Mapping[str, int]
+    ) -> None:
+        self._items.append(item)
+        if isinstance(item, Step):
+            fresh = list(_step_turns(item, numbers, self._pen))
+        else:
+            fresh = [Turn(Speaker.APP, self._pen.write(_happening(item)))]
+        self._turns += fresh
+        self._size += sum(len(turn.text) for turn in fresh)
+        if self._size > COMPACT_AT:
+            steps = [item for item in self._items if isinstance(item, Step)]
+            self._turns = [_compacted(record, steps, self._pen)]
+            self._size = len(self._turns[0].text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """What an opening is made of."""
+
+    session_id: str
+    context: TicketContext | None
+    flow: str
+    intake: Intake = Intake()
 
 
 def briefing_consultation(
@@ -147,7 +216,7 @@ def briefing_consultation(
     state = findings_text(findings(record.session, record.steps, record.context))
     return Consultation(
         session_id=record.session.id,
-        opening=pen.write(list(_opening(replace(record, flow="")))),
+        opening=pen.write(_opening(replace(record, flow=""))),
         turns=(
             Turn(
                 Speaker.TECHNICIAN,
@@ -195,33 +264,46 @@ class _Pen:
         self._redactor = redactor
         self._mark = mark
 
-    def write(self, pieces: _Pieces) -> RedactedText:
-        """Return the pieces as one text; what can't be masked safely is left out."""
-        text = "".join(
-            self._block(piece) if isinstance(piece, _Block) else piece for piece in pieces
-        )
-        sealed = self._redactor.redact(text)
-        if _same_frame(sealed.text, text):
-            return sealed
-        safe = "".join(
-            self._left_out(piece) if isinstance(piece, _Block) else piece for piece in pieces
-        )
-        return self._redactor.redact(safe)
+    def write(self, pieces: Iterable[str | _Block]) -> RedactedText:
+        """Return the pieces as one text.
+
+        Redacting all of it at once is nearly always enough. Where a secret seems to reach over the
+        edge of a block, each piece is redacted by itself; what still can't be masked without
+        touching an edge is left out.
+        """
+        pieces = list(pieces)
+        for attempt in (self._plain, self._apart, self._left_out):
+            text = "".join(attempt(piece) for piece in pieces)
+            sealed = self._redactor.redact(text)
+            if _same_frame(sealed.text, text) and self._mark not in parted(sealed.text)[0]:
+                return sealed
+        return self._redactor.redact("(Something was said here that can't be masked safely.)")
 
     def write_json(self, value: JsonValue) -> RedactedText:
         """Return a structure as JSON whose every text was redacted by itself."""
         return self._redactor.redact_json(value)
 
-    def _block(self, block: _Block) -> str:
-        text = self._redactor.redact(harmless(block.text, block.limit)).text
+    def _plain(self, piece: str | _Block) -> str:
+        if isinstance(piece, str):
+            return piece
+        return fenced(piece.label, harmless(piece.text, piece.limit), self._mark)
+
+    def _apart(self, piece: str | _Block) -> str:
+        if isinstance(piece, str):
+            # A block begins with a line of its own, whatever was masked before it.
+            words = piece.rstrip("\n")
+            return self._redactor.redact(words).text + piece[len(words) :]
+        text = self._redactor.redact(harmless(piece.text, piece.limit)).text
         for body in (text, f"{text}\n[end of text]") if text else ():
-            shown = fenced(block.label, body, self._mark)
+            shown = fenced(piece.label, body, self._mark)
             if _same_frame(self._redactor.redact(shown).text, shown):
                 return shown
-        return self._left_out(block) if text else ""
+        return self._left_out(piece) if text else ""
 
-    def _left_out(self, block: _Block) -> str:
-        return fenced(block.label, "[left out: it could not be masked safely]", self._mark)
+    def _left_out(self, piece: str | _Block) -> str:
+        if isinstance(piece, str):
+            return self._apart(piece)
+        return fenced(piece.label, "[left out: it could not be masked safely]", self._mark)
 
 
 def _same_frame(sealed: str, text: str) -> bool:
@@ -259,33 +341,10 @@ def _opening(record: Record) -> Iterator[str | _Block]:
         yield _Block("flow", record.flow, _FLOW)
 
 
-def _turns(record: Record, pen: _Pen) -> list[Turn]:
-    """Return all turns in order, compacted where they outgrow the limit."""
-    turns: list[Turn] = []
-    size = 0
-    seen: list[Step] = []
-    numbers = {step.id: step.number for step in record.steps}
-    steps = sorted(record.steps, key=lambda step: step.number)
-    for item in _in_order(steps, record.happenings):
-        if isinstance(item, Step):
-            seen.append(item)
-            fresh = list(_step_turns(item, numbers, pen))
-        else:
-            fresh = [_happening_turn(item, pen)]
-        turns += fresh
-        size += sum(len(turn.text) for turn in fresh)
-        if size > COMPACT_AT:
-            turns = [_compacted(record, seen, pen)]
-            size = len(turns[0].text)
-    return turns
-
-
-def _in_order(
-    steps: Iterable[Step], happenings: Iterable[TicketRead | Pause]
-) -> Iterator[Step | TicketRead | Pause]:
+def _in_order(record: Record) -> Iterator[Step | TicketRead | Pause]:
     """Yield steps by number, each happening right after the step that was last before it."""
-    waiting = sorted(happenings, key=lambda happening: happening.after)
-    for step in steps:
+    waiting = sorted(record.happenings, key=lambda happening: happening.after)
+    for step in sorted(record.steps, key=lambda step: step.number):
         if step.is_open:
             continue
         while waiting and waiting[0].after < step.number:
@@ -294,17 +353,17 @@ def _in_order(
     yield from waiting
 
 
-def _step_turns(step: Step, numbers: dict[str, int], pen: _Pen) -> Iterator[Turn]:
+def _step_turns(step: Step, numbers: Mapping[str, int], pen: _Pen) -> Iterator[Turn]:
     if isinstance(step.body, Briefing):
-        yield Turn(Speaker.APP, pen.write(list(_taken_over(step, step.body))))
+        yield Turn(Speaker.APP, pen.write(_taken_over(step, step.body)))
     elif step.source is Source.CLAUDE:
         yield Turn(Speaker.MODEL, pen.write_json(_card(step, numbers)))
-        yield Turn(Speaker.TECHNICIAN, pen.write(list(_answer(step))))
+        yield Turn(Speaker.TECHNICIAN, pen.write(_answer(step)))
     else:
-        yield Turn(Speaker.TECHNICIAN, pen.write(list(_done_without(step, numbers))))
+        yield Turn(Speaker.TECHNICIAN, pen.write(_done_without(step, numbers)))
 
 
-def _card(step: Step, numbers: dict[str, int]) -> dict[str, JsonValue]:
+def _card(step: Step, numbers: Mapping[str, int]) -> dict[str, JsonValue]:
     """Return a card of the model's as it would write it; what is empty is left out."""
     body = step.body
     card: dict[str, JsonValue] = {"kind": str(body.kind), "text": body.text, "why": body.why}
@@ -332,7 +391,7 @@ def _card(step: Step, numbers: dict[str, int]) -> dict[str, JsonValue]:
     return {key: value for key, value in card.items() if value not in ("", [])}
 
 
-def _hypothesis_card(hypothesis: Hypothesis, numbers: dict[str, int]) -> dict[str, JsonValue]:
+def _hypothesis_card(hypothesis: Hypothesis, numbers: Mapping[str, int]) -> dict[str, JsonValue]:
     return {
         "text": hypothesis.text,
         "confidence": round(hypothesis.confidence, 2),
@@ -364,7 +423,7 @@ _KIND_WORDS = {
 }
 
 
-def _done_without(step: Step, numbers: dict[str, int]) -> Iterator[str | _Block]:
+def _done_without(step: Step, numbers: Mapping[str, int]) -> Iterator[str | _Block]:
     by = "from a troubleshooting flow" if step.source is Source.FLOW else "by hand"
     corrected = (
         f", which corrects step {numbers[step.corrects]}" if step.corrects in numbers else ""
@@ -418,10 +477,6 @@ def _briefing_lines(body: Briefing) -> Iterator[str]:
         if lines:
             yield f"{title}:"
             yield from (f"- {line}" for line in lines)
-
-
-def _happening_turn(happening: TicketRead | Pause, pen: _Pen) -> Turn:
-    return Turn(Speaker.APP, pen.write(list(_happening(happening))))
 
 
 def _happening(happening: TicketRead | Pause) -> Iterator[str | _Block]:

@@ -2,12 +2,13 @@
 
 import itertools
 import json
+import re
 from dataclasses import replace
 
 import pytest
 
 from flowpilot_desktop.core.ports import Consultation, Picture, Speaker
-from flowpilot_desktop.core.redaction import Redactor
+from flowpilot_desktop.core.redaction import RedactedText, Redactor
 from flowpilot_desktop.core.session import (
     Action,
     Intake,
@@ -22,6 +23,7 @@ from flowpilot_desktop.llm import conversation
 from flowpilot_desktop.llm.conversation import (
     Pause,
     Record,
+    Scribe,
     TicketRead,
     briefing_consultation,
     consultation,
@@ -357,3 +359,84 @@ def test_a_briefing_is_asked_from_the_findings():
 def test_a_briefing_of_a_session_without_steps():
     text = told(briefing_consultation(Record(session()), ""))
     assert "Nothing was tried yet." in text
+
+
+# --- a scribe ----------------------------------------------------------------------------------
+
+
+def test_a_scribe_writes_the_same_as_a_new_one():
+    scribe = Scribe()
+    for record in growing_records(25):
+        assert told(scribe.consultation(record)) == told(consultation(record))
+
+
+def test_a_scribe_writes_only_what_is_new(monkeypatch: pytest.MonkeyPatch):
+    redacted: list[str] = []
+    redact = Redactor.redact
+
+    def counting(self: Redactor, text: str) -> RedactedText:
+        redacted.append(text)
+        return redact(self, text)
+
+    monkeypatch.setattr(Redactor, "redact", counting)
+    scribe = Scribe()
+    *records, last = growing_records(25)
+    for record in records:
+        scribe.consultation(record)
+    redacted.clear()
+    scribe.consultation(last)
+    assert sum(map(len, redacted)) < 2_000
+    redacted.clear()
+    scribe.consultation(last)
+    assert redacted == []
+
+
+def test_a_scribe_begins_anew_when_the_past_changed():
+    scribe = Scribe()
+    *_, record = growing_records(12)
+    scribe.consultation(record)
+    for changed in (
+        replace(record, flow="Another flow."),
+        replace(record, context=context(summary="Renamed")),
+        replace(record, steps=record.steps[:-1]),
+        replace(record, happenings=()),
+        replace(record, session=replace(record.session, intake=Intake("Other words"))),
+    ):
+        assert told(scribe.consultation(changed)) == told(consultation(changed))
+
+
+# --- the edge of a block -----------------------------------------------------------------------
+
+
+class Swallowing(Redactor):
+    """A redactor that masks more than it should, as a detector with an error might."""
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__()
+        self._pattern = re.compile(pattern, re.DOTALL)
+
+    def redact(self, text: str) -> RedactedText:
+        return super().redact(self._pattern.sub("[secret 9]", text))
+
+
+@pytest.mark.parametrize(
+    "pattern", ["BEGIN.*", r"BEGIN\s+\S+", r"BEGIN(\s+\S+){5}", r"my.{6,}", r"key.*<<<END \w{3}"]
+)
+def test_a_detector_that_takes_too_much_can_not_open_a_block(pattern: str):
+    done = answered(look(1), result=Result.WORKED, text="my key\nBEGIN")
+    found = consultation(Record(session(), (done,)), Swallowing(pattern))
+    text = str(found.turns[-1].text)
+    mark = boundary(SESSION_ID)
+    assert text.count(f"<<<DATA {mark}") == text.count(f"<<<END {mark}>>>") == 1
+    assert mark not in parted(text)[0]
+    assert "Result: Worked" in parted(text)[0]
+
+
+def test_a_detector_that_takes_our_own_words_leaves_no_open_block():
+    done = answered(look(1), result=Result.WORKED, text="fine")
+    for pattern in ("Step 1", "own words:.*", "<<<", ".*", "words:\n", ">>>", "\n"):
+        found = consultation(Record(session(), (done,)), Swallowing(pattern))
+        text = str(found.turns[-1].text)
+        mark = boundary(SESSION_ID)
+        assert text.count(f"<<<DATA {mark}") == text.count(f"<<<END {mark}>>>")
+        assert mark not in parted(text)[0]
