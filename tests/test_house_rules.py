@@ -39,9 +39,24 @@ def tracked_files() -> list[str]:
 # --- rules on syntax -------------------------------------------------------------------------
 
 
+class _Polling(ast.NodeTransformer):
+    """Takes away the sleeps of loops that look again and again for a condition."""
+
+    def visit_While(self, node: ast.While) -> ast.While:
+        if not isinstance(node.test, ast.Constant):
+            node.body = [part for part in node.body if not _is_sleep(part)]
+        self.generic_visit(node)
+        return node
+
+
+def _is_sleep(statement: ast.stmt) -> bool:
+    value = getattr(statement, "value", None)
+    return _sleeps(value.value if isinstance(value, ast.Await) else value)
+
+
 @cache
 def _nodes(source: str) -> tuple[ast.AST, ...]:
-    return tuple(ast.walk(ast.parse(source)))
+    return tuple(ast.walk(_Polling().visit(ast.parse(source))))
 
 
 @dataclass(frozen=True)
@@ -122,7 +137,7 @@ def _is_left_open(node: ast.AST) -> bool:
     return False
 
 
-def _sleeps(node: ast.AST) -> bool:
+def _sleeps(node: ast.AST | None) -> bool:
     match node:
         case ast.Call(
             func=ast.Attribute(value=ast.Name(id="asyncio" | "time"), attr="sleep"),
@@ -204,8 +219,11 @@ SYNTAX_RULES = (
         catches=_sleeps,
         instead="It is too short on a busy machine and too long on any other: await a condition.",
         bad="async def test():\n    await asyncio.sleep(0.5)",
-        good="async def test():\n    await asyncio.sleep(0)\n    await landed.wait()",
-        # A simulator plays a slow server, a helper looks again and again: they have to take time.
+        good=(
+            "async def test():\n    await asyncio.sleep(0)\n    await landed.wait()\n"
+            "    while not done():\n        await asyncio.sleep(0.01)"
+        ),
+        # Simulators play slow servers.
         where=r"tests/(.*/)?test_\w+\.py$",
         path="tests/test_sample.py",
     ),
