@@ -123,14 +123,11 @@ class FoldedText(QWidget):
         self._whole = ""
         self._is_open = False
         self._label = PlainText("", self, role=role, tone=tone)
-        self._more = Button("Show all", variant="link", parent=self)
-        self._more.clicked.connect(self._toggle)
-        self._more.hide()
-        rows = QVBoxLayout(self)
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.setSpacing(2)
-        rows.addWidget(self._label)
-        rows.addWidget(self._more, 0, Qt.AlignmentFlag.AlignLeft)
+        self._more: Button | None = None  # few texts are long, and a button costs
+        self._rows = QVBoxLayout(self)
+        self._rows.setContentsMargins(0, 0, 0, 0)
+        self._rows.setSpacing(2)
+        self._rows.addWidget(self._label)
         self.show_text(text)
 
     @property
@@ -143,15 +140,18 @@ class FoldedText(QWidget):
         self._whole = text
         beginning = self._beginning()
         is_long = len(beginning) < len(text)
-        self._more.setVisible(is_long)
-        if not is_long or self._is_open:
-            self._label.show_text(text)
+        shows_all = self._is_open or not is_long
+        self._label.show_text(text if shows_all else beginning.rstrip() + " …", whole=text)
+        if is_long and self._more is None:
+            self._more = Button("Show all", variant="link", parent=self)
+            self._more.clicked.connect(self._toggle)
+            self._rows.addWidget(self._more, 0, Qt.AlignmentFlag.AlignLeft)
+        if self._more is not None:
+            self._more.setVisible(is_long)
             hidden = len(text) - SHOWN_LIMIT
-            tail = f" ({hidden:,} more can be copied)" if hidden > 0 else ""
-            self._more.show_text(f"Show less{tail}")
-        else:
-            self._label.show_text(beginning.rstrip() + " …")
-            self._more.show_text(f"Show all ({len(text):,} characters)")
+            tail = f" ({hidden:,} more characters are copied by Copy all)" if hidden > 0 else ""
+            more = f"Show all ({len(text):,} characters)"
+            self._more.show_text(f"Show less{tail}" if self._is_open else more)
 
     def _beginning(self) -> str:
         lines = self._whole.split("\n", _FOLD_LINES)

@@ -86,14 +86,13 @@ class PlainText(QLabel):
         else:
             # Otherwise clicks on a label inside a button would end at the label.
             self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        policy = self.sizePolicy()
-        policy.setHorizontalPolicy(QSizePolicy.Policy.Preferred)
-        self.setSizePolicy(policy)
+        self._whole = ""
         if text:
             self.show_text(text)
 
-    def show_text(self, text: str) -> None:
-        """Show a text."""
+    def show_text(self, text: str, whole: str | None = None) -> None:
+        """Show a text; ``whole`` is what "Copy all" copies when that is more than is shown."""
+        self._whole = text if whole is None else whole
         shown = displayable(text)
         if shown != self.text():
             self.setText(shown)
@@ -135,7 +134,7 @@ class PlainText(QLabel):
 
     @Slot()
     def _copy_all(self) -> None:
-        QApplication.clipboard().setText(copied(self.text()))
+        QApplication.clipboard().setText(self._whole)
 
 
 class ElidedText(QLabel):

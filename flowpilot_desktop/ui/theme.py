@@ -80,6 +80,7 @@ class Theme(QObject):
         self._appearance = Appearance(appearance)
         self._text_scale = text_scale
         self._pixmaps: dict[tuple[str, str, int, float], QPixmap] = {}
+        self._icons: dict[tuple[str, str, str, int, int], QIcon] = {}
         self._drawings: dict[str, str] = {}
         self._template = Template(assets.path("style", "flowpilot.qss").read_text("utf-8"))
         info = QFontInfo(QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont))
@@ -153,7 +154,10 @@ class Theme(QObject):
     def icon(self, name: str, ink: str = "text", size: int = 16, gap: int = 0) -> QIcon:
         """Return a tinted icon for a button, with a gap to its text; ask again on ``changed``."""
         pixels = self.px(size)
-        icon = QIcon()
+        key = (name, getattr(self.colours, ink), self.colours.disabled, pixels, gap)
+        if (found := self._icons.get(key)) is not None:
+            return found
+        icon = self._icons[key] = QIcon()
         for ratio in {1.0, 2.0, self._app.devicePixelRatio()}:
             for mode, shade in ((QIcon.Mode.Normal, ink), (QIcon.Mode.Disabled, "disabled")):
                 tinted = self.pixmap(name, shade, pixels, ratio)

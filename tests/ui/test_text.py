@@ -78,6 +78,7 @@ def test_long_text_is_folded_and_opens_on_demand(theme, qtbot):
     folded.show()
     assert "line 11" in folded._label.text()
     assert "line 12" not in folded._label.text()
+    assert folded._more is not None
     qtbot.mouseClick(folded._more, Qt.MouseButton.LeftButton)
     assert "line 199" in folded._label.text()
     assert folded.text == text
@@ -89,7 +90,7 @@ def test_short_text_is_not_folded(theme, qtbot):
     folded = FoldedText("It prints again.")
     qtbot.addWidget(folded)
     folded.show()
-    assert not folded._more.isVisible()
+    assert folded._more is None
 
 
 def test_a_line_too_long_is_elided_and_told_whole(theme, qtbot):
@@ -132,3 +133,11 @@ def test_a_command_is_as_high_as_its_lines(theme, qtbot):
     qtbot.addWidget(box)
     assert box.heightForWidth(2_000) < box.heightForWidth(300)
     assert box.toPlainText() == "one\ntwo\n" + "x" * 300
+
+
+def test_copy_all_copies_all_however_little_is_shown(theme, qtbot):
+    text = "x" * (2 * SHOWN_LIMIT)
+    folded = FoldedText(text)
+    qtbot.addWidget(folded)
+    folded._label._copy_all()
+    assert QApplication.clipboard().text() == text
