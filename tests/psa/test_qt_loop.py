@@ -21,7 +21,8 @@ async def test_it_works_under_qt(qapp):
     site = ConnectWiseSite()
     site.faults.plan(dropped(stored=False), path="tickets/1005$")
     with HttpServer(site) as server:
-        connection = PsaConnection("c", "connectwise", site=server.url, company_id=COMPANY_ID)
+        by_name = f"http://localhost:{server.port}"
+        connection = PsaConnection("c", "connectwise", site=by_name, company_id=COMPANY_ID)
         psa = ConnectWisePsa(connection, KEYS, VirtualClock())
         context, page = await asyncio.gather(psa.context("1005"), psa.search(TicketQuery()))
         await psa.aclose()

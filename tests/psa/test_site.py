@@ -15,7 +15,7 @@ from flowpilot_desktop.psa.connectwise.site import ApiAddress, SiteAddress
 from flowpilot_desktop.psa.registry import PsaKeys, create
 from tests.psa.conftest import CONNECTION, KEYS
 from tests.simulators.connectwise import COMPANY_ID, ConnectWiseSite
-from tests.simulators.exchange import answered
+from tests.simulators.exchange import answered, hanging
 from tests.simulators.http_server import HttpServer
 from tests.simulators.virtual import VirtualClock
 
@@ -135,6 +135,15 @@ async def test_an_address_without_connectwise_is_named(psa, site):
 async def test_companyinfo_is_asked_once_however_many_start_at_once(psa, site):
     await asyncio.gather(*(psa.me() for _ in range(10)))
     assert len(site.requests_for("GET", "companyinfo")) == 1
+
+
+async def test_an_outage_at_the_start_costs_everybody_one_attempt(psa, site):
+    site.faults.plan(hanging(stored=False), path="companyinfo", times=-1)
+    outcomes = await asyncio.gather(*(psa.me() for _ in range(10)), return_exceptions=True)
+    assert all(isinstance(outcome, PsaUnreachable) for outcome in outcomes)
+    assert len(site.requests) == 1
+    site.faults.clear()
+    assert (await psa.me()).identifier == "jblake"
 
 
 def test_keys_show_in_no_text():

@@ -187,10 +187,11 @@ def refuse(method: str, path: str, answer: Answer) -> NoReturn:
     if status == httpx.codes.FORBIDDEN:
         row = role_row(method, path)
         raise PsaForbidden(
-            said,
+            f"{said} The API member's security role lacks “{row}”.",
             status=status,
             words=words,
-            hint=f"Ask for “{row}” in the security role of the API member.",
+            hint=f"Ask an administrator of ConnectWise for “{row}” in that role."
+            + ("" if code else " If the role has it, a firewall on the way may have refused."),
         )
     if status == httpx.codes.NOT_FOUND:
         raise PsaNotFound(said, status=status, words=words)

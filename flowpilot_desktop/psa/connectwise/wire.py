@@ -32,6 +32,7 @@ import truststore
 
 from flowpilot_desktop.core.errors import (
     InvalidInput,
+    PsaError,
     PsaNotFound,
     PsaNotSent,
     PsaRateLimited,
@@ -78,6 +79,7 @@ _BACKOFF_SECONDS = (0.3, 1.0)
 _PROVEN_SECONDS = 60.0
 _GATEWAY = frozenset({502, 503, 504, *range(520, 525)})
 _WHO_AM_I = "system/myMembers/info"
+_ANONYMOUS = {"Accept": "application/json", "User-Agent": "FlowPilot Desktop"}
 _WORTH_A_TRY = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 
 log = logging.getLogger(__name__)
@@ -114,6 +116,7 @@ class Wire:
         self._ca_file = connection.ca_file
         self._auth = httpx.BasicAuth(f"{self._company_id}+{keys.public}", keys.private)
         self._headers = {
+            **_ANONYMOUS,
             "clientId": printable(connection.client_id) or CLIENT_ID,
             "Accept": "application/vnd.connectwise.com+json; version="
             + (printable(api_version) or API_VERSION),
@@ -125,6 +128,8 @@ class Wire:
         self._api: ApiAddress | None = None
         self._making = asyncio.Lock()
         self._discovering = asyncio.Lock()
+        self._failures = 0
+        self._failure: PsaError | None = None
         self._places = asyncio.Semaphore(CONCURRENCY)
         self._resume_at = 0.0
         self._proven_at: float | None = None
@@ -213,7 +218,7 @@ class Wire:
     ) -> Answer:
         """Send one request and read its answer; raises what httpx raises."""
         client = await self._opened()
-        everything = {**self._headers, **(headers or {})}
+        everything = {**(self._headers if signed_in else _ANONYMOUS), **(headers or {})}
         content = None
         if body is not None:
             content = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
@@ -346,9 +351,18 @@ class Wire:
     # Where the API is
 
     async def _address(self) -> ApiAddress:
+        """Return where the API is; whoever waited for an attempt that failed shares its failure."""
+        failures = self._failures
         async with self._discovering:
             if self._api is None:
-                self._api = await self._discovered()
+                if self._failure is not None and self._failures > failures:
+                    raise self._failure
+                try:
+                    self._api = await self._discovered()
+                except PsaError as error:
+                    self._failures += 1
+                    self._failure = error
+                    raise
             return self._api
 
     async def _moved(self, known: ApiAddress) -> bool:
