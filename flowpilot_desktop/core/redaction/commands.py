@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flowpilot_desktop.core.redaction import values
-from flowpilot_desktop.core.redaction.reading import Reading
-
-Span = tuple[int, int, str]
+from flowpilot_desktop.core.redaction.reading import Reading, Span
 
 
 @dataclass(frozen=True, slots=True)

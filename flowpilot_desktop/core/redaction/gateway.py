@@ -12,14 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass
 from typing import TypeAlias
 
-from flowpilot_desktop.core.redaction import prose, shapes
-from flowpilot_desktop.core.redaction.reading import PLACEHOLDER, read
+from flowpilot_desktop.core.redaction import prose, shapes, values
+from flowpilot_desktop.core.redaction.names import secret_name
+from flowpilot_desktop.core.redaction.reading import PLACEHOLDER, Span, read
 
 JsonValue: TypeAlias = (
     "Mapping[str, JsonValue] | Sequence[JsonValue] | str | int | float | bool | None"
 )
-
-Span: TypeAlias = tuple[int, int, str]
 
 _SEAL = object()
 _PASSES = 8
@@ -112,7 +111,7 @@ class Redactor:
         if isinstance(value, str):
             return self.redact(value).text
         if isinstance(value, Mapping):
-            named = prose.secret_name(str(value.get("name") or value.get("key") or ""))
+            named = secret_name(str(value.get("name") or value.get("key") or ""))
             return {
                 self.redact(str(key)).text: self._redacted_under(str(key), item, named)
                 for key, item in value.items()
@@ -132,10 +131,10 @@ class Redactor:
     # How it is done
 
     def _redacted_under(self, key: str, value: JsonValue, named: str | None) -> JsonValue:
-        kind = prose.secret_name(key) or (named if key.lower() == "value" else None)
+        kind = secret_name(key) or (named if key.lower() == "value" else None)
         if kind and isinstance(value, str | int | float) and not isinstance(value, bool):
             text = str(value)
-            if not prose.is_secret_value(text):
+            if values.is_talk(text):
                 return self.redact_values(value)
             with self._lock:
                 self._reserve(text)

@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 KINDS = (
     "password",
@@ -34,6 +35,9 @@ KINDS = (
 PLACEHOLDER = re.compile(
     r"\[(" + "|".join(sorted(map(re.escape, KINDS), key=len, reverse=True)) + r") (\d{1,4})\]"
 )
+Span: TypeAlias = tuple[int, int, str]
+"""Start, end and kind of a secret."""
+
 BLANK = "\x00"
 """What stands for each character of a placeholder while detectors read."""
 

@@ -13,10 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from flowpilot_desktop.core.redaction.reading import Reading
+from flowpilot_desktop.core.redaction.reading import Reading, Span
 from flowpilot_desktop.core.redaction.values import is_talk
-
-Span = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What can be a secret's value and what is only talk: "the password is incorrect".
+"""What can be a secret's value, where it ends, and what is only talk: "the password is incorrect".
 
 The nearer a text stands to a secret's name, the less its value has to look like one: after a colon
 almost anything counts, after "is" a word must not be a common one, and without any separator the
@@ -8,6 +8,7 @@ value has to be a mixture that no ordinary word, number or identifier is.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 _TALK = frozenset(
     """
@@ -49,7 +50,7 @@ _TALK_ENDING = re.compile(
 )
 _MASKED = re.compile(r"[*\u2022\u25cf\u2217#.\-_\x00]+|x{4,}|\?+")
 _REFERENCE = re.compile(
-    r"\$\w+(?:[.:]\w+)*|\$?\{[^}]*\}+|\$\([^)]*\)?|%\w+%|<[^<>]*>|\{\{.*|\[[^\[\]]*\]|\([^()]*\)?"
+    r"\$\w+(?:[.:]\w+)*|\$?\{[^}]*\}+|\$\([^)]*\)?|%(?:[^\W\d]+|(?-i:[A-Z\d_]+))%|//\S*|<[^<>]*>|\{\{.*|\[[^\[\]]*\]|\([^()]*\)?"
     r"|\$env:\w+|@\w+@|__\w+__|null|none|nil|undefined|os\.environ\S*|process\.env\S*",
     re.IGNORECASE,
 )
@@ -57,6 +58,12 @@ _LETTER = re.compile(r"[^\W\d_]")
 _DIGIT = re.compile(r"\d")
 _SIGN = re.compile(r"[^\w\s]")
 _STRONG_SIGN = re.compile(r"[!#$%&*+=?^~|\u00a3\u20ac\u00a7@<>]")
+_HARD_SIGN = re.compile(r"[!#$%&*+?^~\u00a3\u20ac\u00a7]")
+_CODE_LIKE = re.compile(
+    r"[=<>|\\]|://|\(|^[%$#&+*~?!]|&&|%[0-9a-f]{2}.*%[0-9a-f]{2}|\w#$|^\w+\+\w+$|\w&\w$|^\w&\w",
+    re.I,
+)
+_LONGEST_PASSWORD = 128
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 _HOST = re.compile(r"[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*\.[a-z]{2,12}")
 _UNIT = re.compile(
@@ -129,14 +136,21 @@ def is_mixture(value: str, least: int = 5) -> bool:
     return bool(_STRONG_SIGN.search(inner)) and not re.search(r"[=<>|]", inner)
 
 
-def is_hard_mixture(value: str) -> bool:
-    """Tell whether a value is a mixture that hardly anything but a secret is."""
+def is_hard_mixture(value: str, least: int = 6) -> bool:
+    """Tell whether a value is a mixture that hardly anything but a password is.
+
+    It has letters, a digit or both cases, and inside or at the end a sign that neither words nor
+    identifiers, addresses, paths or code carry.
+    """
     core = value.strip(".,;:\"'`()")
     return (
-        len(core) >= 8  # noqa: PLR2004 - shorter ones are model names
-        and is_mixture(value)
-        and bool(_STRONG_SIGN.search(core[1:]))
+        least <= len(core) <= _LONGEST_PASSWORD
+        and bool(_HARD_SIGN.search(core, 1))
+        and bool(_LETTER.search(core))
         and bool(_DIGIT.search(core) or (core != core.lower() and core != core.upper()))
+        and not _CODE_LIKE.search(core)
+        and not is_talk(value)
+        and not is_identifier(core)
     )
 
 
@@ -164,3 +178,64 @@ def is_long_key(value: str) -> bool:
         and bool(_LETTER.search(core))
         and not is_identifier(core)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Where a value stands; `quoted` when quotes say where it ends."""
+
+    start: int
+    end: int
+    quoted: bool
+
+
+_QUOTED = re.compile(r"\\?([\"'`])((?:(?!\1)[^\n]){1,400}?)\\?\1")
+_CHUNK = re.compile(r"[^\s]{1,8192}")
+_NEXT_FIELD = re.compile(
+    r";(?:\s|$|[\w .-]{1,40}=)|,(?=\s?[\w\"' .-]{1,40}[:=])|</|\\?\"[,}\]]|&&|\x00"
+)
+_ADDRESS_END = re.compile(r"[&#\"'<>]")
+
+
+def value_at(plain: str, start: int, *, in_address: bool = False) -> Value | None:
+    """Return the value that begins at a position, without what closes a sentence or a field.
+
+    With `in_address` it is part of a query string and ends at "&".
+    """
+    quoted = _QUOTED.match(plain, start)
+    if quoted is not None:
+        return Value(*quoted.span(2), quoted=True)
+    chunk = _CHUNK.match(plain, start, start + 256)
+    if chunk is None:
+        return None
+    field = _NEXT_FIELD.search(plain, start, start + 256)
+    if chunk.end() == start + 256 and (field is None or field.start() >= chunk.end()):
+        # A long one, a key perhaps. Only then is more of the text looked at.
+        chunk = _CHUNK.match(plain, start) or chunk
+        field = None
+    begin, end = chunk.span()
+    text = chunk[0]
+    if len(text) < 64 and is_talk(text):  # noqa: PLR2004 - no talk is longer
+        return Value(begin, end, quoted=False)
+    if text[0] in "\"'`([" and len(text) > 1:
+        begin += 1
+    if in_address and (cut := _ADDRESS_END.search(text)):
+        end = start + cut.start()
+    if field is not None and begin < field.start() < end:
+        end = field.start()
+    return trimmed(plain, begin, end)
+
+
+def trimmed(plain: str, begin: int, end: int) -> Value | None:
+    """Take off punctuation that belongs to the sentence, and brackets that open outside."""
+    while end > begin:
+        last, text = plain[end - 1], plain[begin : end - 1]
+        opening = _BRACKETS.get(last)
+        if last in ".,;\"'`:" or (opening is not None and opening not in text):
+            end -= 1
+        else:
+            return Value(begin, end, quoted=False)
+    return None
+
+
+_BRACKETS = {")": "(", "]": "[", "}": "{", ">": "<"}

@@ -1,0 +1,123 @@
+"""Secrets known by the company they keep: a user's name, a sign-in, a password's name near by."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+
+from flowpilot_desktop.core.redaction import values
+from flowpilot_desktop.core.redaction.names import Name
+from flowpilot_desktop.core.redaction.reading import Reading, Span
+from flowpilot_desktop.core.redaction.values import value_at
+
+_WORD = re.compile(
+    r"(?<![^\W\d_])(?:log(?:ged|s)?[- ]?[io]n(?:s|to)?|sign(?:ed|s)?[- ]?in|creds?|credentials?"
+    r"|account|user(?:name)?|anmeldung|anmeldedaten|zugangsdaten|zugang|benutzer|identifiants?"
+    r"|connexion|usuario|utente|credenciales|gebruiker|inloggegevens|wi-?fi|wlan|ssid|rdp|vpn|ssh"
+    r"|web ?gui|admin page)(?![^\W\d_])"
+)
+_WORD_CORES = (
+    "log", "sign", "cred", "account", "user", "anmeld", "zugang", "benutzer", "identifiant",
+    "connexion", "usuario", "utente", "gebruiker", "wi-fi", "wifi", "wlan", "ssid", "rdp", "vpn",
+    "ssh", "gui", "admin page",
+)  # fmt: skip
+_PAIR = re.compile(
+    r"[ \t]{0,4}(?:[:=(]|is|are|as|with|using|via|mit|for [\w.-]{1,40}:?"
+    r"|for [\w.-]{1,40} (?:is|are)|data:|/(?:pass|pw|pwd|password):?(?: is)?)?[ \t]{0,4}"
+    r"(?:[:(][ \t]{0,2})?[\"']?(?P<user>[\w.@\\+$-]{1,64})[\"']?"
+    r"(?P<gap>[ \t]{1,3}[/|][ \t]{1,3}|[/|]|:[ \t]?"
+    r"|,? (?:and|with|using|und|mit|et|y|e|con|avec|en|met)(?: the)?(?: key| password| pw| pass)? "
+    r"|[ \t]-[ \t]|,[ \t]|[ \t]{1,4}(?:pw|pass|pwd|password)[ \t]{1,2})"
+)
+_TIGHT_GAPS = ("/", "|", ":")
+_KNOWN_USER = re.compile(
+    r"(?<![\w./\\@-])(?:root|admin|administrator|sa|guest|support|pi|ubnt|cisco|user|ubuntu"
+    r"|sysadmin|manager|operator|oracle|postgres|localadmin|tadmin|svc[_-]\w{1,24}"
+    r"|[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4})(?:[ ]{0,2}/[ ]{0,2}|:)(?=\S)"
+)
+_CHANGE = re.compile(r"(?<![^\W\d_])(?:(?:re)?set|changed?)(?: [\w.-]{1,24}){0,3}? to:? ")
+_TOKEN = re.compile(r"\S{6,160}")
+_NEAR = 120
+_WIRELESS = "Wi-Fi key"
+_KEY_AFTER_NETWORK = re.compile(r"[^\n]{1,60}?\b(?:with |the )?key(?: is)?:? ")
+
+
+def found(reading: Reading) -> Iterator[Span]:
+    """Yield the second halves of pairs: after sign-in words, users' names, "reset to"."""
+    plain, folded = reading.plain, reading.folded
+    for word in _sign_ins(reading):
+        kind = _kind(word)
+        yield from _second_half(plain, folded, word.end(), kind)
+        if kind == _WIRELESS and (key := _KEY_AFTER_NETWORK.match(folded, word.end())):
+            yield from _mixture_at(plain, key.end(), kind)
+    for low, high in reading.windows(("set ", "change"), 4, 120):
+        for change in _CHANGE.finditer(folded, low, high):
+            value = value_at(plain, change.end())
+            if value is not None and values.is_hard_mixture(plain[value.start : value.end], 8):
+                yield value.start, value.end, "password"
+    for low, high in reading.windows(("/", ":"), 200, 4):
+        for user in _KNOWN_USER.finditer(folded, low, high):
+            value = value_at(plain, user.end())
+            if value is not None and _is_second_half(plain[value.start : value.end]):
+                yield value.start, value.end, "password"
+
+
+def near(reading: Reading, passwords: Sequence[Name], known: Sequence[Span]) -> Iterator[Span]:
+    """Yield words on the line of a password's name or a sign-in that only a password looks like.
+
+    Words in which something is known to be a secret already are left to that.
+    """
+    plain = reading.plain
+    places = [(name.start, name.end, name.kind) for name in passwords]
+    places += [(*word.span(), _kind(word)) for word in _sign_ins(reading)]
+    taken = sorted((start, end) for start, end, _ in known)
+    reached = 0
+    for start, end, kind in sorted(places):
+        low = max(0, start - _NEAR)
+        low = max(reached, low, plain.rfind("\n", low, start) + 1)
+        stop = plain.find("\n", end, end + _NEAR)
+        high = stop if stop >= 0 else min(len(plain), end + _NEAR)
+        for match in _TOKEN.finditer(plain, low, high):
+            after = bisect_left(taken, match.end(), key=lambda span: span[0])
+            if after and taken[after - 1][1] > match.start():
+                continue
+            value = value_at(plain, match.start())
+            if (
+                value is not None
+                and value.end <= match.end()
+                and values.is_hard_mixture(plain[value.start : value.end])
+            ):
+                yield value.start, value.end, kind
+        reached = max(reached, high)
+
+
+def _sign_ins(reading: Reading) -> Iterator[re.Match[str]]:
+    for low, high in reading.windows(_WORD_CORES, 30, 30):
+        yield from _WORD.finditer(reading.folded, low, high)
+
+
+def _kind(word: re.Match[str]) -> str:
+    return _WIRELESS if word[0].startswith(("wi", "wlan", "ssid")) else "password"
+
+
+def _second_half(plain: str, folded: str, end: int, kind: str) -> Iterator[Span]:
+    """Yield what follows a user's name after a sign-in word."""
+    pair = _PAIR.match(folded, end)
+    value = value_at(plain, pair.end()) if pair else None
+    if pair is None or value is None:
+        return
+    text = plain[value.start : value.end]
+    is_tight = pair["gap"].strip(" ,\t") in _TIGHT_GAPS
+    if _is_second_half(text) if is_tight else values.is_hard_mixture(text):
+        yield value.start, value.end, kind
+
+
+def _is_second_half(text: str) -> bool:
+    return values.is_mixture(text) and text[0] not in ":/" and "/" not in text.rstrip("/")
+
+
+def _mixture_at(plain: str, start: int, kind: str) -> Iterator[Span]:
+    value = value_at(plain, start)
+    if value is not None and values.is_mixture(plain[value.start : value.end], 8):
+        yield value.start, value.end, kind
