@@ -231,6 +231,8 @@ class ModelError(FlowPilotError):
     """The model gave no usable step."""
 
     title = "Claude can't help right now"
+    reason = ""
+    usage: Usage | None = None
 
 
 class ModelUnavailable(ModelError):

@@ -216,7 +216,9 @@ class ModelDescription:
 class Model(Protocol):
     """A language model that proposes steps. Raises ModelError's subclasses only."""
 
-    def next_step(self, consultation: Consultation) -> AsyncGenerator[StepProgress | StepDraft, None]:
+    def next_step(
+        self, consultation: Consultation
+    ) -> AsyncGenerator[StepProgress | StepDraft, None]:
         """Yield the step as it is written, and last the whole step.
 
         Whoever stops listening early closes the iterator (``contextlib.aclosing``), which ends the

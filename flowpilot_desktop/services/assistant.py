@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from flowpilot_desktop.core.errors import ModelAnswerUnusable, ModelError, ModelUnavailable
 from flowpilot_desktop.core.events import Reach, System
+from flowpilot_desktop.core.happening import Happening, HappeningKind
 from flowpilot_desktop.core.ports import Consultation, Model, StepProgress
 from flowpilot_desktop.core.session import (
     STEP_LIMIT,
@@ -25,10 +26,12 @@ from flowpilot_desktop.core.session import (
     Step,
     StepDraft,
     StepKind,
+    Usage,
     Verification,
     is_verified,
 )
 from flowpilot_desktop.core.ticket import TicketContext
+from flowpilot_desktop.core.usage import UsageRecord
 from flowpilot_desktop.flows import walk
 from flowpilot_desktop.flows.library import FlowLibrary
 from flowpilot_desktop.flows.model import Flow
@@ -58,7 +61,7 @@ class Case:
     session: Session
     steps: tuple[Step, ...]
     context: TicketContext | None
-    happenings: tuple[TicketRead | Pause, ...] = ()
+    happenings: tuple[Happening, ...] = ()
 
     @property
     def problem_text(self) -> str:
@@ -73,10 +76,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The next step, or None when no mind has one, and the sentence for the banner."""
+    """The next step, or None when no mind has one, and the sentence for the banner.
+
+    ``spent`` is what a model was paid for it, also for an answer that could not be used.
+    """
 
     draft: StepDraft | None
     notice: str = ""
+    spent: UsageRecord | None = None
 
 
 class Assistant:
@@ -116,17 +123,24 @@ class Assistant:
         except ModelError as error:
             self._access.failed(error)
             notice = self._noted(error)
+            spent = self._spent(case, "", error.usage)
         else:
             self._reach.note(System.MODEL, Reach.REACHABLE)
-            return Proposal(_lawful(draft, case.steps))
+            spent = self._spent(case, draft.model, draft.usage)
+            return Proposal(_lawful(draft, case.steps), "", spent)
         if must_conclude:
-            return Proposal(None, _LIMIT_NOTICE)
+            return Proposal(None, _LIMIT_NOTICE, spent)
         draft_of_flow = walk.next_draft(flow, case.steps) if flow else None
         if draft_of_flow is None:
             draft_of_flow = walk.next_draft((await self._flows()).general, case.steps)
         if draft_of_flow is None:
-            return Proposal(None, f"{notice} {_END_NOTICE}".strip())
-        return Proposal(_lawful(draft_of_flow, case.steps), notice)
+            return Proposal(None, f"{notice} {_END_NOTICE}".strip(), spent)
+        return Proposal(_lawful(draft_of_flow, case.steps), notice, spent)
+
+    def _spent(self, case: Case, model: str, usage: Usage | None) -> UsageRecord | None:
+        if usage is None or usage == Usage():
+            return None
+        return self._access.usage_record(case.session.id, model, usage)
 
     async def _asked(
         self,
@@ -150,14 +164,23 @@ class Assistant:
         self, case: Case, flow: Flow | None, *, must_conclude: bool = False
     ) -> Consultation:
         """Return what a model is told of the case, redacted."""
-        record = Record(
+        record = self.record(case, flow)
+        return consultation(record, must_conclude=must_conclude)
+
+    def record(self, case: Case, flow: Flow | None) -> Record:
+        """Return the durable facts of a case as a consultation is built from them."""
+        opened = next((one for one in case.happenings if one.kind is HappeningKind.OPENED), None)
+        if opened is None:
+            return Record(
+                case.session, case.steps, case.context, walk.flow_text(flow) if flow else ""
+            )
+        return Record(
             case.session,
             case.steps,
-            case.context,
-            walk.flow_text(flow) if flow else "",
-            case.happenings,
+            opened.context,
+            opened.flow_text,
+            tuple(told for one in case.happenings if (told := _told(one)) is not None),
         )
-        return consultation(record, must_conclude=must_conclude)
 
     def _noted(self, error: ModelError) -> str:
         if not isinstance(error, ModelUnavailable):
@@ -173,6 +196,18 @@ class Assistant:
             None if refused else error.retry_after or _RETRY_SECONDS,
         )
         return f"{error.message} The session goes on by flow; Claude catches up when it is back."
+
+
+def _told(happening: Happening) -> TicketRead | Pause | None:
+    """Return a happening as a model is told of it; the opening is told by itself."""
+    match happening.kind:
+        case HappeningKind.RESTED:
+            return Pause(happening.after, happening.minutes)
+        case HappeningKind.TICKET_LINKED | HappeningKind.TICKET_REFRESHED if happening.context:
+            is_refresh = happening.kind is HappeningKind.TICKET_REFRESHED
+            return TicketRead(happening.after, happening.context, is_refresh)
+        case _:
+            return None
 
 
 def _cards(steps: tuple[Step, ...]) -> int:

@@ -27,6 +27,7 @@ from flowpilot_desktop.core.errors import (
     TransitionRefused,
 )
 from flowpilot_desktop.core.events import Events, SessionChanged
+from flowpilot_desktop.core.happening import Happening, HappeningKind
 from flowpilot_desktop.core.history import (
     AuditEntry,
     SessionFilter,
@@ -63,6 +64,8 @@ from flowpilot_desktop.core.session import (
 )
 from flowpilot_desktop.core.ticket import TicketContext, cleaned
 from flowpilot_desktop.core.timing import active_time
+from flowpilot_desktop.core.usage import UsageRecord
+from flowpilot_desktop.flows import walk
 from flowpilot_desktop.services.assistant import Assistant, Case, Progress
 from flowpilot_desktop.services.documentation import (
     MAPPING_WARNING_AFTER,
@@ -278,9 +281,19 @@ class FlowPilotEngine:
         flow = await self._assistant.matched_flow(Case(session, (), context).problem_text)
         if flow is not None:
             session = replace(session, flow_id=flow.id, problem_domain=flow.domain)
+        opened = Happening(
+            new_id(),
+            session.id,
+            0,
+            now,
+            HappeningKind.OPENED,
+            context,
+            walk.flow_text(flow) if flow is not None else "",
+        )
         await self._store.save(
             session,
             me,
+            opened,
             *await self.timekeeping.begun(session, me.id),
             self._audit(session, "start"),
             clear_drafts=[("", "intake")],
@@ -329,14 +342,16 @@ class FlowPilotEngine:
             waiting = open_step(steps)
             if waiting is not None or session.status is not SessionStatus.ACTIVE:
                 return waiting
-            case = Case(session, steps, await self._context(session))
+            case = await self._case(session, steps)
             proposal = await self._assistant.propose(case, progress)
             self._notices[session_id] = proposal.notice
+            spent = (proposal.spent,) if proposal.spent is not None else ()
             if proposal.draft is None:
+                await self._store.save(*spent)
                 self._changed(session_id)
                 return None
             async with self._lock(session_id):
-                step = await self._append(session_id, proposal.draft)
+                step = await self._append(session_id, proposal.draft, spent=spent)
         self._changed(session_id)
         return step
 
@@ -387,7 +402,11 @@ class FlowPilotEngine:
                 company=context.ticket.company.name if context else session.company,
                 updated_at=self._clock.now(),
             )
-            await self._store.save(session, self._audit(session, "link ticket", f"#{ticket_id}"))
+            await self._store.save(
+                session,
+                await self._happening(session_id, HappeningKind.TICKET_LINKED, context=context),
+                self._audit(session, "link ticket", f"#{ticket_id}"),
+            )
         self._changed(session_id)
         if error is not None and context is None:
             self._notices[session_id] = f"{error.message} The ticket is linked by its number."
@@ -406,7 +425,10 @@ class FlowPilotEngine:
         async with self._lock(session_id):
             session = await self._session(session_id)
             company = context.ticket.company.name if context else session.company
-            await self._store.save(replace(session, psa_context_status=status, company=company))
+            await self._store.save(
+                replace(session, psa_context_status=status, company=company),
+                await self._happening(session_id, HappeningKind.TICKET_REFRESHED, context=context),
+            )
         self._changed(session_id)
         return await self.session(session_id)
 
@@ -418,7 +440,10 @@ class FlowPilotEngine:
 
     async def resume_session(self, session_id: str) -> Session:
         """Go on at the same card; nothing is asked anew."""
-        return await self._move(session_id, Verb.RESUME)
+        paused_at = (await self._session(session_id)).paused_at or self._clock.now()
+        minutes = int((self._clock.now() - paused_at).total_seconds() // 60)
+        rested = await self._happening(session_id, HappeningKind.RESTED, minutes=max(0, minutes))
+        return await self._move(session_id, Verb.RESUME, rested)
 
     async def abandon_session(self, session_id: str, reason: str = "") -> Session:
         """Close without documentation; the session stays in the history."""
@@ -513,7 +538,9 @@ class FlowPilotEngine:
             raise NotAllowed("Another engineer works on this session.")
         return session
 
-    async def _move(self, session_id: str, verb: Verb, **changes: str) -> Session:
+    async def _move(
+        self, session_id: str, verb: Verb, *happened: Happening, **changes: str
+    ) -> Session:
         async with self._lock(session_id):
             session = await self._session(session_id)
             session = moved(session, verb, self.me.id, self._clock.now())
@@ -522,7 +549,7 @@ class FlowPilotEngine:
                 segments = await self.timekeeping.begun(session, self.me.id)
             else:
                 segments = await self.timekeeping.ended(session_id)
-            await self._store.save(session, *segments, self._audit(session, verb.value))
+            await self._store.save(session, *segments, *happened, self._audit(session, verb.value))
         self._changed(session_id)
         return session
 
@@ -533,6 +560,7 @@ class FlowPilotEngine:
         *,
         corrects: str = "",
         clear_drafts: list[tuple[str, str]] | None = None,
+        spent: tuple[UsageRecord, ...] = (),
     ) -> Step:
         """Commit a draft as the session's next step; call with the session's lock held."""
         session = await self._session(session_id)
@@ -557,13 +585,40 @@ class FlowPilotEngine:
         )
         if isinstance(step.body, Note):
             step = replace(step, response=None, answered_at=now, answered_by=self.me.id)
+        session = replace(
+            session,
+            updated_at=now,
+            problem_domain=draft.problem_domain or session.problem_domain,
+        )
         await self._store.save(
-            replace(session, updated_at=now),
+            session,
             step,
+            *spent,
             *await self.timekeeping.begun(session, self.me.id),
             clear_drafts=clear_drafts or [],
         )
         return step
+
+    async def _case(self, session: Session, steps: tuple[Step, ...]) -> Case:
+        return Case(
+            session,
+            steps,
+            await self._context(session),
+            await self._store.happenings(session.id),
+        )
+
+    async def _happening(
+        self,
+        session_id: str,
+        kind: HappeningKind,
+        *,
+        context: TicketContext | None = None,
+        minutes: int = 0,
+    ) -> Happening:
+        steps = await self._store.steps(session_id)
+        after = max((step.number for step in steps), default=0)
+        now = self._clock.now()
+        return Happening(new_id(), session_id, after, now, kind, context, minutes=minutes)
 
     async def _context(self, session: Session) -> TicketContext | None:
         if not session.ticket_id:

@@ -20,6 +20,13 @@ from sqlalchemy.exc import IntegrityError
 
 from flowpilot_desktop.core.attachment import Attachment
 from flowpilot_desktop.core.errors import StoreError
+from flowpilot_desktop.core.escalation import (
+    Escalation,
+    EscalationState,
+    OperationState,
+    QueueOperation,
+)
+from flowpilot_desktop.core.happening import Happening
 from flowpilot_desktop.core.history import (
     AuditEntry,
     SessionFilter,
@@ -183,6 +190,37 @@ class Store:
         return await self._all(
             Attachment, table.c.session_id == session_id, order=[table.c.created_at, table.c.id]
         )
+
+    # What happened between the steps, and the hand-off
+
+    async def happenings(self, session_id: str) -> tuple[Happening, ...]:
+        """Return what happened between a session's steps, in order."""
+        table = t.happenings
+        return await self._all(
+            Happening, table.c.session_id == session_id, order=[table.c.after, table.c.at]
+        )
+
+    async def escalations(self, *, live_only: bool = False) -> tuple[Escalation, ...]:
+        """Return the team's requests as last seen, the newest first."""
+        table = t.escalations
+        live = (EscalationState.OPEN, EscalationState.CLAIMED)
+        conditions = (table.c.state.in_(live),) if live_only else ()
+        return await self._all(Escalation, *conditions, order=[table.c.raised_at.desc()])
+
+    async def escalation(self, escalation_id: str) -> Escalation | None:
+        """Return one request as last seen, or None."""
+        return await self._one(Escalation, t.escalations.c.id == escalation_id)
+
+    async def queue_operations(
+        self, states: Iterable[OperationState] = (OperationState.WAITING,), session_id: str = ""
+    ) -> tuple[QueueOperation, ...]:
+        """Return what is to be told to the queue in those states, in the order it was meant."""
+        table = t.queue_operations
+        conditions = [
+            table.c.state.in_(tuple(states)),
+            *([table.c.session_id == session_id] if session_id else []),
+        ]
+        return await self._all(QueueOperation, *conditions, order=[table.c.number, table.c.id])
 
     # Documentation on its way to the ticket
 

@@ -35,6 +35,14 @@ from sqlalchemy.types import TypeDecorator
 from typing_extensions import override
 
 from flowpilot_desktop.core.attachment import Attachment
+from flowpilot_desktop.core.escalation import (
+    Escalation,
+    EscalationState,
+    OperationKind,
+    OperationState,
+    QueueOperation,
+)
+from flowpilot_desktop.core.happening import Happening, HappeningKind
 from flowpilot_desktop.core.history import AuditEntry
 from flowpilot_desktop.core.push import PushItem, PushKind, PushPayload, PushState
 from flowpilot_desktop.core.session import (
@@ -340,6 +348,52 @@ attachments = Table(
 
 remembered = Table("remembered", metadata, Column("key", Words, primary_key=True), _words("value"))
 
+happenings = Table(
+    "happenings",
+    metadata,
+    _id(),
+    _of_session(),
+    Column("after", Integer, nullable=False),
+    _moment("at"),
+    Column("kind", Choice(HappeningKind), nullable=False),
+    Column("context", Document(TicketContext), nullable=True),
+    _words("flow_text"),
+    Column("minutes", Integer, nullable=False),
+    Index("happenings_by_session", "session_id", "after", "at"),
+)
+
+escalations = Table(
+    "escalations",
+    metadata,
+    _id(),
+    _words("session_id"),
+    Column("state", Choice(EscalationState), nullable=False),
+    _moment("raised_at"),
+    Column("escalation", Document(Escalation), nullable=False),
+    Index("escalations_by_state", "state", "raised_at"),
+    Index("escalations_by_session", "session_id"),
+)
+
+queue_operations = Table(
+    "queue_operations",
+    metadata,
+    _id(),
+    _words("session_id"),
+    _words("escalation_id"),
+    Column("kind", Choice(OperationKind), nullable=False),
+    _words("body"),
+    _moment("created_at"),
+    Column("number", BigInteger, nullable=False),
+    Column("state", Choice(OperationState), nullable=False),
+    Column("tries", Integer, nullable=False),
+    _moment("next_try_at", optional=True),
+    _moment("answered_at", optional=True),
+    _words("answer"),
+    _words("error"),
+    Index("queue_operations_by_state", "state", "number"),
+    Index("queue_operations_by_session", "session_id", "number"),
+)
+
 stale_texts = Table("stale_texts", metadata, Column("number", Integer, primary_key=True))
 """Sessions whose text the full-text index does not know yet; filled by triggers."""
 
@@ -356,6 +410,9 @@ Record = (
     | UsageRecord
     | AuditEntry
     | Attachment
+    | Happening
+    | Escalation
+    | QueueOperation
 )
 """What the store keeps."""
 
@@ -445,6 +502,16 @@ def _usage_together(row: Any) -> UsageRecord:
     return UsageRecord(row.id, row.session_id, row.at, row.model, usage, row.cost_micros)
 
 
+def _escalation_apart(escalation: Escalation) -> dict[str, Any]:
+    return {
+        "id": escalation.id,
+        "session_id": escalation.session_id,
+        "state": escalation.state,
+        "raised_at": escalation.raised_at,
+        "escalation": escalation,
+    }
+
+
 SHELVES: dict[type[Any], Shelf] = {
     shelf.noun: shelf
     for shelf in (
@@ -467,5 +534,13 @@ SHELVES: dict[type[Any], Shelf] = {
         Shelf(UsageRecord, usage_records, apart=_usage_apart, together=_usage_together),
         Shelf(AuditEntry, audit_entries),
         Shelf(Attachment, attachments, derived=lambda attachment: {"sha256": attachment.sha256}),
+        Shelf(Happening, happenings),
+        Shelf(
+            Escalation,
+            escalations,
+            apart=_escalation_apart,
+            together=lambda row: row.escalation,
+        ),
+        Shelf(QueueOperation, queue_operations),
     )
 }

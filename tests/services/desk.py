@@ -19,7 +19,7 @@ from flowpilot_desktop.core.ports import Model, Psa
 from flowpilot_desktop.core.session import Engineer, Question, Response, Result, Step
 from flowpilot_desktop.core.ticket import PsaConnection
 from flowpilot_desktop.flows.library import FlowLibrary
-from flowpilot_desktop.psa.practice import PracticePsa
+from flowpilot_desktop.psa.practice import PracticePsa, practice_members
 from flowpilot_desktop.services.assistant import Assistant
 from flowpilot_desktop.services.documentation import DocumentationRules
 from flowpilot_desktop.services.documentation_push import DocumentationPush
@@ -31,7 +31,7 @@ from flowpilot_desktop.services.timekeeping import Timekeeping
 from flowpilot_desktop.store import Store
 from tests.clock import VirtualClock
 
-ME = Engineer("engineer-me", "Sam Reyes", "sam@msp.example")
+ME = Engineer("engineer-me", "Sam Reyes", practice_members()[0].email)
 CONNECTION = PsaConnection("connection-1", "practice", name="Practice")
 
 

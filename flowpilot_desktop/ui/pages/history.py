@@ -93,6 +93,8 @@ class HistoryPage(QWidget):
         split.setStretchFactor(0, 2)
         split.setStretchFactor(1, 3)
         split.setChildrenCollapsible(False)
+        left.setMinimumWidth(px(260))
+        split.setSizes([px(400), px(640)])
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(0)
