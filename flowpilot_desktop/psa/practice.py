@@ -14,17 +14,13 @@ import asyncio
 import json
 import logging
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from flowpilot_desktop import assets
 from flowpilot_desktop.core.errors import PsaNotFound, PsaRefused, PsaUnreachable
 from flowpilot_desktop.core.ports import Clock
 from flowpilot_desktop.core.push import (
@@ -36,9 +32,6 @@ from flowpilot_desktop.core.push import (
     TimePayload,
 )
 from flowpilot_desktop.core.ticket import (
-    Company,
-    Configuration,
-    Contact,
     Member,
     PermissionCheck,
     PsaConnection,
@@ -46,7 +39,6 @@ from flowpilot_desktop.core.ticket import (
     RecordKind,
     Reference,
     RelatedTicket,
-    Site,
     Ticket,
     TicketContext,
     TicketNote,
@@ -56,7 +48,9 @@ from flowpilot_desktop.core.ticket import (
     TicketStatus,
     cleaned,
 )
+from flowpilot_desktop.psa import practice_company
 from flowpilot_desktop.psa.matching import is_found
+from flowpilot_desktop.psa.practice_company import Facts
 from flowpilot_desktop.psa.registry import PsaKeys, PsaOptions
 
 PRACTICE_CONNECTION = PsaConnection(id="practice", provider="practice", name="Practice company")
@@ -66,14 +60,10 @@ SAME_DEVICE = "Same configuration"
 NO_TIME_WORDS = "Please update the status of this ticket before entering time."
 
 _FIRST_PUSHED_ID = 90_001  # above every id in the file, so that ids rise as on a real server
-_AGE = re.compile(r"(\d+)\s*([dhm])")
-_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1), "m": timedelta(minutes=1)}
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 log = logging.getLogger(__name__)
-
-_Facts = Mapping[str, Any]
 
 
 def create(
@@ -88,8 +78,8 @@ def create(
 
 def practice_members() -> tuple[Member, ...]:
     """Return the practice MSP's people, the demo's own technician first."""
-    everybody = sorted(_facts()["members"], key=lambda facts: not facts.get("me"))
-    return tuple(_member(facts) for facts in everybody if not facts.get("api_only"))
+    everybody = sorted(practice_company.facts()["members"], key=lambda facts: not facts.get("me"))
+    return tuple(practice_company.member(facts) for facts in everybody if not facts.get("api_only"))
 
 
 @dataclass
@@ -123,16 +113,18 @@ class PracticePsa:
         self._connection = connection
         self._clock = clock
         self._state_file = state_file
-        self._facts = _facts()
+        self._facts = practice_company.facts()
         self._members = {facts["identifier"]: facts for facts in self._facts["members"]}
-        self._boards: dict[int, _Facts] = {facts["id"]: facts for facts in self._facts["boards"]}
-        self._companies: dict[int, _Facts] = {
+        self._boards: dict[int, Facts] = {facts["id"]: facts for facts in self._facts["boards"]}
+        self._companies: dict[int, Facts] = {
             facts["id"]: facts for facts in self._facts["companies"]
         }
-        self._tickets: dict[str, _Facts] = {
+        self._tickets: dict[str, Facts] = {
             str(facts["id"]): facts for facts in self._facts["tickets"]
         }
-        self._priorities = {facts["id"]: _reference(facts) for facts in self._facts["priorities"]}
+        self._priorities = {
+            facts["id"]: practice_company.reference(facts) for facts in self._facts["priorities"]
+        }
         self._pushed = self._remembered()
         self._began_at = datetime.fromisoformat(self._pushed.began_at)
 
@@ -159,13 +151,15 @@ class PracticePsa:
     async def me(self) -> Member:
         """Return the demo's own technician."""
         await self._reach()
-        return _member(next(facts for facts in self._members.values() if facts.get("me")))
+        return practice_company.member(
+            next(facts for facts in self._members.values() if facts.get("me"))
+        )
 
     async def members(self, text: str = "") -> tuple[Member, ...]:
         """Return members whose name, identifier or e-mail contains the text."""
         await self._reach()
         wanted = text.casefold().strip()
-        found = (_member(facts) for facts in self._members.values())
+        found = (practice_company.member(facts) for facts in self._members.values())
         return tuple(
             member
             for member in found
@@ -179,17 +173,20 @@ class PracticePsa:
         if board is None:
             raise _not_found("board", str(board_id))
         active = (facts for facts in board["statuses"] if not facts.get("inactive"))
-        return tuple(_status(facts) for facts in sorted(active, key=lambda facts: facts["sort"]))
+        return tuple(
+            practice_company.status(facts)
+            for facts in sorted(active, key=lambda facts: facts["sort"])
+        )
 
     async def work_types(self) -> tuple[Reference, ...]:
         """Return the work types."""
         await self._reach()
-        return tuple(_reference(facts) for facts in self._facts["work_types"])
+        return tuple(practice_company.reference(facts) for facts in self._facts["work_types"])
 
     async def work_roles(self) -> tuple[Reference, ...]:
         """Return the work roles."""
         await self._reach()
-        return tuple(_reference(facts) for facts in self._facts["work_roles"])
+        return tuple(practice_company.reference(facts) for facts in self._facts["work_roles"])
 
     # Tickets
 
@@ -218,11 +215,13 @@ class PracticePsa:
             connection_id=self._connection.id,
             ticket=self._ticket(facts),
             fetched_at=self._clock.now(),
-            company=_company(company),
-            contact=_contact(_one(company["contacts"], facts["contact"])),
-            site=_site(_one(company["sites"], facts["site"])),
+            company=practice_company.company(company),
+            contact=practice_company.contact(
+                practice_company.one(company["contacts"], facts["contact"])
+            ),
+            site=practice_company.site(practice_company.one(company["sites"], facts["site"])),
             configurations=tuple(
-                self._configuration(device)
+                practice_company.configuration(device, self._began_at)
                 for device in company["configurations"]
                 if device["id"] in named
             ),
@@ -309,7 +308,7 @@ class PracticePsa:
             raise _refused("The ticket's board does not have this status.")
         self._pushed.statuses[ticket_id] = chosen["id"]
         self._remember()
-        return _reference(chosen)
+        return practice_company.reference(chosen)
 
     async def aclose(self) -> None:
         """Close nothing: what was pushed is on disk already."""
@@ -322,13 +321,15 @@ class PracticePsa:
         if self.away:
             raise PsaUnreachable("The practice company is switched away.")
 
-    def _found(self, ticket_id: str, record_kind: RecordKind | None = None) -> _Facts:
+    def _found(self, ticket_id: str, record_kind: RecordKind | None = None) -> Facts:
         facts = self._tickets.get(ticket_id)
-        if facts is None or (record_kind is not None and _kind(facts) is not record_kind):
+        if facts is None or (
+            record_kind is not None and practice_company.kind(facts) is not record_kind
+        ):
             raise _not_found("ticket", ticket_id)
         return facts
 
-    def _of_scope(self, query: TicketQuery) -> Iterator[_Facts]:
+    def _of_scope(self, query: TicketQuery) -> Iterator[Facts]:
         mine = query.member_identifier or next(
             identifier for identifier, facts in self._members.items() if facts.get("me")
         )
@@ -337,15 +338,15 @@ class PracticePsa:
                 yield facts
 
     def _moment(self, age: str) -> datetime:
-        return self._began_at - _span(age)
+        return self._began_at - practice_company.span(age)
 
-    def _status_facts(self, facts: _Facts) -> _Facts:
+    def _status_facts(self, facts: Facts) -> Facts:
         status_id = self._pushed.statuses.get(str(facts["id"]), facts["status"])
-        return _one(self._boards[facts["board"]]["statuses"], status_id)
+        return practice_company.one(self._boards[facts["board"]]["statuses"], status_id)
 
-    def _ticket(self, facts: _Facts) -> Ticket:
+    def _ticket(self, facts: Facts) -> Ticket:
         company = self._companies[facts["company"]]
-        contact = _one(company["contacts"], facts["contact"])
+        contact = practice_company.one(company["contacts"], facts["contact"])
         status = self._status_facts(facts)
         owner = self._members.get(facts["owner"], {})
         created_at = self._moment(facts["age"])
@@ -354,14 +355,14 @@ class PracticePsa:
         return Ticket(
             id=str(facts["id"]),
             summary=cleaned(facts["summary"]),
-            kind=_kind(facts),
+            kind=practice_company.kind(facts),
             description=cleaned(facts["description"]).strip(),
-            status=_reference(status),
-            board=_reference(self._boards[facts["board"]]),
+            status=practice_company.reference(status),
+            board=practice_company.reference(self._boards[facts["board"]]),
             priority=self._priorities[facts["priority"]],
-            company=_reference(company),
-            site=_reference(_one(company["sites"], facts["site"])),
-            contact=_reference(contact),
+            company=practice_company.reference(company),
+            site=practice_company.reference(practice_company.one(company["sites"], facts["site"])),
+            contact=practice_company.reference(contact),
             contact_phone=contact["phone"],
             contact_email=contact["email"],
             owner=owner.get("name", ""),
@@ -375,35 +376,20 @@ class PracticePsa:
             is_closed=bool(status.get("closed")),
         )
 
-    def _sla(self, facts: _Facts) -> tuple[str, datetime | None]:
+    def _sla(self, facts: Facts) -> tuple[str, datetime | None]:
         goal = facts.get("sla")
         if goal is None or self._status_facts(facts).get("closed"):
             return "", None
-        due = self._began_at + _span(goal["in"])
+        due = self._began_at + practice_company.span(goal["in"])
         words = f"{goal['goal']} {due:%a %m/%d %I:%M %p} UTC"
         return (f"{words} (missed)" if due < self._clock.now() else words), due
 
-    def _configuration(self, facts: _Facts) -> Configuration:
-        return Configuration(
-            id=facts["id"],
-            name=facts["name"],
-            type=facts["type"],
-            model=facts["model"],
-            serial_number=facts.get("serial", ""),
-            operating_system=facts.get("os", ""),
-            ip_address=facts.get("ip", ""),
-            mac_address=facts.get("mac", ""),
-            last_login=facts.get("last_login", ""),
-            notes=facts.get("notes", ""),
-            warranty_until=(
-                self._began_at + _span(facts["warranty_in"]) if "warranty_in" in facts else None
-            ),
-        )
-
-    def _notes(self, facts: _Facts) -> Iterator[TicketNote]:
+    def _notes(self, facts: Facts) -> Iterator[TicketNote]:
         """Yield the description, the notes of the file and the pushed ones, oldest first."""
         first_id = facts["id"] * 5 - 1  # a ticket of the file has at most five notes
-        contact = _one(self._companies[facts["company"]]["contacts"], facts["contact"])["name"]
+        contact = practice_company.one(
+            self._companies[facts["company"]]["contacts"], facts["contact"]
+        )["name"]
         opened = self._moment(facts["age"])
         yield TicketNote(
             id=first_id,
@@ -439,7 +425,7 @@ class PracticePsa:
                     is_internal=pushed["internal"],
                 )
 
-    def _related(self, facts: _Facts) -> tuple[RelatedTicket, ...]:
+    def _related(self, facts: Facts) -> tuple[RelatedTicket, ...]:
         devices = set(facts["configurations"])
         found = []
         for other in self._tickets.values():
@@ -465,7 +451,7 @@ class PracticePsa:
         )
         return tuple(found[:RELATED_LIMIT])
 
-    def _records(self, facts: _Facts, kind: PushKind) -> tuple[RemoteRecord, ...]:
+    def _records(self, facts: Facts, kind: PushKind) -> tuple[RemoteRecord, ...]:
         if kind is PushKind.NOTE:
             return tuple(
                 RemoteRecord(id=note.id, text=note.text, member_identifier=self._by(note))
@@ -524,80 +510,6 @@ class PracticePsa:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self._state_file)
-
-
-def _facts() -> _Facts:
-    text = assets.path("practice", "company.yaml").read_text(encoding="utf-8")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    facts: _Facts = yaml.load(text, Loader=loader)  # noqa: S506 - both loaders are the safe one
-    return facts
-
-
-def _one(items: list[_Facts], wanted: int | None) -> _Facts:
-    return next(item for item in items if item["id"] == wanted)
-
-
-def _reference(facts: _Facts) -> Reference:
-    return Reference(facts["id"], facts["name"])
-
-
-def _kind(facts: _Facts) -> RecordKind:
-    return RecordKind(facts.get("kind", "service"))
-
-
-def _span(words: str) -> timedelta:
-    """Return "3d 4h" or "-40m" as a span."""
-    span = sum((int(count) * _UNITS[unit] for count, unit in _AGE.findall(words)), timedelta())
-    return -span if words.startswith("-") else span
-
-
-def _member(facts: _Facts) -> Member:
-    return Member(
-        id=facts["id"],
-        identifier=facts["identifier"],
-        name=facts["name"],
-        email=facts["email"],
-        time_zone=facts.get("time_zone", ""),
-        work_role=_reference(facts["work_role"]) if "work_role" in facts else Reference(),
-        work_type=_reference(facts["work_type"]) if "work_type" in facts else Reference(),
-        is_api_only=bool(facts.get("api_only")),
-    )
-
-
-def _status(facts: _Facts) -> TicketStatus:
-    return TicketStatus(
-        id=facts["id"],
-        name=facts["name"],
-        sort_order=facts["sort"],
-        is_closed=bool(facts.get("closed")),
-        time_entry_allowed=not facts.get("no_time"),
-    )
-
-
-def _company(facts: _Facts) -> Company:
-    return Company(
-        id=facts["id"],
-        name=facts["name"],
-        identifier=facts["identifier"],
-        phone=facts["phone"],
-        website=facts["website"],
-        city=facts["city"],
-        types=tuple(facts["types"]),
-    )
-
-
-def _contact(facts: _Facts) -> Contact:
-    return Contact(
-        id=facts["id"],
-        name=facts["name"],
-        title=facts["title"],
-        phone=facts["phone"],
-        email=facts["email"],
-    )
-
-
-def _site(facts: _Facts) -> Site:
-    return Site(id=facts["id"], name=facts["name"], address=facts["address"], phone=facts["phone"])
 
 
 def _refused(words: str) -> PsaRefused:

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from flowpilot_desktop.core.ticket import TicketQuery, TicketScope
 from flowpilot_desktop.psa.connectwise import conditions, wire
 from tests.simulators.conditions import ConditionError, parse_conditions
-from tests.simulators.connectwise import _FIELDS, ConnectWiseSite
+from tests.simulators.connectwise import ConnectWiseSite
+from tests.simulators.connectwise_records import FIELDS
 
-TICKET_FIELDS = _FIELDS["ticket"].split()
+TICKET_FIELDS = FIELDS["ticket"].split()
 
 
 @pytest.mark.parametrize(

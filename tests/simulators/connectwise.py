@@ -20,16 +20,23 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
 from tests.simulators.conditions import ConditionError, parse_conditions, value_at
+from tests.simulators.connectwise_records import (
+    FIELDS,
+    JsonObject,
+    Tables,
+    full_name,
+    furnished,
+    reference,
+    wire_time,
+)
 from tests.simulators.exchange import Exchange, Faults, Request, Response, split_target
 from tests.simulators.http_server import HttpServer
-
-JsonObject = dict[str, Any]
 
 COMPANY_ID = "harborpine"
 PUBLIC_KEY = "public-key-of-the-simulator"
@@ -39,32 +46,6 @@ _PAGE_SIZE = 25
 _MAX_PAGE_SIZE = 1000
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 _ESCAPED_ON_READ = re.compile(r"([*_#\[\]-])")
-
-# Fields that conditions may name, by kind of record. The real server knows more; a condition of
-# ours on anything else is a mistake of ours.
-_FIELDS = {
-    "ticket": "id summary board status company site contact contactName type subType owner priority"
-    " resources closedFlag parentTicketId mergedParentTicket recordType requiredDate _info",
-    "note": "id ticketId text detailDescriptionFlag internalAnalysisFlag resolutionFlag member"
-    " contact dateCreated createdBy",
-    "time": "id chargeToId chargeToType member timeStart timeEnd notes internalNotes ticket company"
-    " status dateEntered",
-    "configuration": "id name type status company contact site deviceIdentifier serialNumber"
-    " activeFlag",
-    "member": "id identifier firstName lastName officeEmail inactiveFlag licenseClass",
-    "company": "id identifier name status deletedFlag",
-    "contact": "id firstName lastName company inactiveFlag",
-    "site": "id name inactiveFlag",
-    "board": "id name inactiveFlag projectFlag",
-    "status": "id name inactive closedStatus sortOrder board timeEntryNotAllowed",
-    "work": "id name inactiveFlag",
-    "reference": "id deviceIdentifier",
-}
-
-
-def wire_time(moment: datetime) -> str:
-    """Return a moment as ConnectWise writes it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class _RefusalError(Exception):
@@ -99,19 +80,6 @@ def _invalid(message: str, code: str, field_name: str, words: str) -> _RefusalEr
     return _RefusalError(400, "InvalidObject", message, [error])
 
 
-def _status(ident: int, name: str, sort: int, **flags: Any) -> JsonObject:
-    return {
-        "id": ident,
-        "name": name,
-        "sortOrder": sort,
-        "inactive": False,
-        "closedStatus": False,
-        "timeEntryNotAllowed": False,
-        "saveTimeAsNote": False,
-        **flags,
-    }
-
-
 @dataclass
 class SiteOptions:
     """How this site behaves. The defaults are a well-behaved cloud."""
@@ -144,24 +112,6 @@ class Mail:
     text: str
 
 
-@dataclass
-class _Tables:
-    boards: dict[int, JsonObject] = field(default_factory=dict)
-    statuses: dict[int, list[JsonObject]] = field(default_factory=dict)
-    members: dict[str, JsonObject] = field(default_factory=dict)
-    companies: dict[int, JsonObject] = field(default_factory=dict)
-    contacts: dict[int, JsonObject] = field(default_factory=dict)
-    sites: dict[int, list[JsonObject]] = field(default_factory=dict)
-    configurations: dict[int, JsonObject] = field(default_factory=dict)
-    work_types: list[JsonObject] = field(default_factory=list)
-    work_roles: list[JsonObject] = field(default_factory=list)
-    tickets: dict[int, JsonObject] = field(default_factory=dict)
-    notes: dict[int, list[JsonObject]] = field(default_factory=dict)
-    ticket_configurations: dict[int, list[int]] = field(default_factory=dict)
-    entries: list[JsonObject] = field(default_factory=list)
-    time_sheets: dict[tuple[str, str], str] = field(default_factory=dict)
-
-
 class ConnectWiseSite:
     """The site. `requests` is everything that came in, `mails` everything that was sent out."""
 
@@ -173,14 +123,14 @@ class ConnectWiseSite:
         self.requests: list[Request] = []
         self.mails: list[Mail] = []
         self.denied: set[tuple[str, str]] = set()
-        self.tables = _Tables()
         self._now = now or (lambda: datetime.now(UTC))
+        self.tables: Tables = furnished(self._now())
         self._next_id = 70_000
         self._highest_ticket = 1000
         self._recent: list[datetime] = []
         self._host = ""
         self._started_at = self._now()
-        self._furnish()
+        self._furnish_tickets()
 
     # What a test does to it
 
@@ -236,10 +186,10 @@ class ConnectWiseSite:
             "summary": "Something is wrong",
             "recordType": "ServiceTicket",
             "board": self._board_reference(board),
-            "company": _reference(company),
-            "site": _reference(self.tables.sites[company["id"]][0]),
-            "contact": {"id": contact["id"], "name": _name(contact)},
-            "contactName": _name(contact),
+            "company": reference(company),
+            "site": reference(self.tables.sites[company["id"]][0]),
+            "contact": {"id": contact["id"], "name": full_name(contact)},
+            "contactName": full_name(contact),
             "contactPhoneNumber": "312-555-0113",
             "contactEmailAddress": f"{contact['firstName'].lower()}@client.example",
             "type": {"id": 1, "name": "Network"},
@@ -445,7 +395,7 @@ class ConnectWiseSite:
         found = list(records)
         if conditions:
             try:
-                predicate = parse_conditions(conditions, _FIELDS[kind].split())
+                predicate = parse_conditions(conditions, FIELDS[kind].split())
                 found = [record for record in found if predicate(record)]
             except ConditionError as error:
                 raise _RefusalError(400, "ApiFindCondition", str(error)) from error
@@ -722,7 +672,7 @@ class ConnectWiseSite:
 
     def _member_reference(self, identifier: str) -> JsonObject:
         member = self.tables.members[identifier]
-        return {"id": member["id"], "identifier": identifier, "name": _name(member)}
+        return {"id": member["id"], "identifier": identifier, "name": full_name(member)}
 
     def _my_member(self, request: Request) -> Response:
         member = self.tables.members[self.options.me]
@@ -730,7 +680,7 @@ class ConnectWiseSite:
             200,
             {
                 **member,
-                "fullName": _name(member),
+                "fullName": full_name(member),
                 "defaultEmail": member["officeEmail"],
                 "requireStartAndEndTimeOnTimeEntryFlag": True,
             },
@@ -803,9 +753,7 @@ class ConnectWiseSite:
         return self._listed(request, self.tables.work_roles, "work")
 
     def _location_roles(self, request: Request, location_id: int) -> Response:
-        roles = [
-            {"id": role["id"], "workRole": _reference(role)} for role in self.tables.work_roles
-        ]
+        roles = [{"id": role["id"], "workRole": reference(role)} for role in self.tables.work_roles]
         return self._listed(request, roles, "work")
 
     def _body(self, request: Request, kind: type) -> Any:
@@ -828,134 +776,6 @@ class ConnectWiseSite:
         return {"id": status["id"], "name": status["name"], "sort": status["sortOrder"]}
 
     # What every site begins with
-
-    def _furnish(self) -> None:
-        tables = self.tables
-        for ident, name, project in (
-            (1, "Service Desk", False),
-            (2, "Network & Security", False),
-            (3, "Projects", True),
-        ):
-            tables.boards[ident] = {
-                "id": ident,
-                "name": name,
-                "inactiveFlag": False,
-                "projectFlag": project,
-            }
-        tables.statuses = {
-            1: [
-                _status(19, "zz DO NOT USE - old import", 5, inactive=True),
-                _status(12, "In Progress", 20),
-                _status(11, "New", 10),
-                _status(16, "Escalated", 60),
-                _status(17, "Resolved", 80, closedStatus=True),
-                _status(18, "Closed (invoiced)", 90, closedStatus=True, timeEntryNotAllowed=True),
-                _status(15, "Waiting on Vendor", 50, timeEntryNotAllowed=True),
-            ],
-            2: [
-                _status(21, "New", 10),
-                _status(22, "Investigating", 20),
-                _status(25, "Resolved", 80, closedStatus=True),
-            ],
-            3: [
-                _status(31, "Planned", 10),
-                _status(32, "In Progress", 20),
-                _status(33, "Completed", 90, closedStatus=True),
-            ],
-        }
-        for ident, identifier, first, last, licence, inactive in (
-            (101, "jblake", "Jordan", "Blake", "F", False),
-            (102, "pnair", "Priya", "Nair", "F", False),
-            (103, "tortega", "Tomás", "Ortega", "F", False),
-            (150, "gonebefore", "Gone", "Before", "F", True),
-            (190, "rmmsync", "RMM", "Sync", "A", False),
-        ):
-            tables.members[identifier] = {
-                "id": ident,
-                "identifier": identifier,
-                "firstName": first,
-                "lastName": last,
-                "licenseClass": licence,
-                "officeEmail": f"{first.lower()}@harborpine.example",
-                "defaultEmail": "Office",
-                "inactiveFlag": inactive,
-                "timeZone": {"id": 1, "name": "Central Standard Time"},
-                "workRole": {"id": 1, "name": "Technician"},
-                "workType": {"id": 1, "name": "Remote"},
-            }
-        for number, name in enumerate(
-            ("Alder Dental Group", "Brightwater Logistics", "Castle & Moore Solicitors")
-        ):
-            self._furnish_company(501 + number, name)
-        tables.work_types = [
-            {"id": 1, "name": "Remote", "inactiveFlag": False},
-            {"id": 2, "name": "On-site", "inactiveFlag": False},
-            {"id": 9, "name": "Fax support", "inactiveFlag": True},
-        ]
-        tables.work_roles = [
-            {"id": 1, "name": "Technician", "inactiveFlag": False},
-            {"id": 9, "name": "Typist", "inactiveFlag": True},
-        ]
-        self._furnish_tickets()
-
-    def _furnish_company(self, ident: int, name: str) -> None:
-        tables = self.tables
-        company = {"id": ident, "identifier": name.split(maxsplit=1)[0], "name": name}
-        tables.companies[ident] = {
-            **company,
-            "phoneNumber": "312-555-0110",
-            "website": "client.example",
-            "city": "Evanston",
-            "types": [{"id": 1, "name": "Managed"}],
-            "deletedFlag": False,
-        }
-        tables.sites[ident] = [
-            {
-                "id": ident + 100,
-                "name": "Main Street",
-                "addressLine1": "210 Main Street",
-                "addressLine2": None,
-                "city": "Evanston",
-                "stateReference": {"id": 1, "identifier": "IL", "name": "Illinois"},
-                "zip": "60202",
-                "phoneNumber": "312-555-0111",
-                "inactiveFlag": False,
-            }
-        ]
-        tables.contacts[ident + 200] = {
-            "id": ident + 200,
-            "firstName": ("Marisol", "Dale", "Eleanor")[ident - 501],
-            "lastName": ("Vega", "Kowalski", "Castle")[ident - 501],
-            "company": company,
-            "title": "Office Manager",
-            "inactiveFlag": False,
-            "communicationItems": [
-                {"id": 1, "communicationType": "Phone", "value": "3125550113", "defaultFlag": True},
-                {
-                    "id": 2,
-                    "communicationType": "Email",
-                    "value": "someone@client.example",
-                    "defaultFlag": True,
-                },
-            ],
-        }
-        for offset, device in enumerate(("FRONT-02", "SRV-01")):
-            tables.configurations[ident + 300 + offset * 50] = {
-                "id": ident + 300 + offset * 50,
-                "name": f"{name[:3].upper()}-{device}",
-                "type": {"id": 1, "name": "Workstation" if offset == 0 else "Server"},
-                "company": company,
-                "modelNumber": "OptiPlex 7010",
-                "serialNumber": "PX7R2K1",
-                "osType": "Windows 11 Pro",
-                "osInfo": "23H2",
-                "ipAddress": "10.20.1.42",
-                "macAddress": "02:00:5E:10:20:42",
-                "lastLoginName": "ALDER\\kbrandt",
-                "warrantyExpirationDate": wire_time(self._now() + timedelta(days=400)),
-                "notes": None,
-                "activeFlag": True,
-            }
 
     def _furnish_tickets(self) -> None:
         now = self._now()
@@ -1021,14 +841,6 @@ class ConnectWiseSite:
             at=now - timedelta(hours=1),
             contact={"id": 701, "name": "Marisol Vega"},
         )
-
-
-def _name(person: JsonObject) -> str:
-    return f"{person['firstName']} {person['lastName']}"
-
-
-def _reference(record: JsonObject) -> JsonObject:
-    return {"id": record["id"], "name": record["name"]}
 
 
 def _one(records: dict[int, JsonObject], wanted: int, what: str) -> JsonObject:
