@@ -44,7 +44,8 @@ _GROUPS = {
         "security code on the (?:card|back)",
     ),
     "code": _LEFT + _any(
-        _CODE_SENDERS + "[- ](?:pass)?code", "code from (?:the |her |his |my )?authenticator(?: app)?",
+        _CODE_SENDERS + "[- ](?:pass)?code",
+        "code from (?:the |her |his |my )?authenticator(?: app)?",
         "otp", "2fa", "mfa", "bestätigungscode", "sicherheitscode", "code de vérification",
         "código de verificación", "codice di verifica", "verificatiecode", "kod weryfikacyjny",
     ) + "(?![-_ ](?:secret|seed|key|setup))",
@@ -113,7 +114,8 @@ _KINDS = {
 _CORES = (
     "pass", "pw", "kennw", "mdp", "contrase", "clave", "wachtwoord", "parol", "haslo", "hasla",
     "hasło", "hasła", "senha", "senord", "adgangskode", "kodeord", "salasana", "jelsz", "geslo",
-    "lozinka", "heslo", "парол", "κωδικ", "şifre", "sifre", "パスワード", "密码", "密碼", "비밀번호",
+    "lozinka", "heslo", "парол", "κωδικ", "şifre", "sifre", "パスワード", "密码", "密碼",
+    "비밀번호",
     "p a s s", "p.a.s.s", "identified by", "code", "código", "codice", "kod wery", "otp", "2fa",
     "mfa", "pin", "puk", "cvv", "cvc", "cvn", "card ", "key", "schlüssel", "clé", "chiave", "chave",
     "sleutel", "secret", "seed", "token", "community", "psk", "datto api",
@@ -152,10 +154,10 @@ def secret_name(name: str) -> str | None:
     folded = _CAMEL.sub("_", name).lower().strip()
     if folded in ("authorization", "cookie", "set-cookie"):
         return "token"
-    *_, last = [None, *_NAMES.finditer(folded)]
-    if last is None or not _SUFFIX.fullmatch(folded, last.end()):
+    matches = list(_NAMES.finditer(folded))
+    if not matches or not _SUFFIX.fullmatch(folded, matches[-1].end()):
         return None
-    return _KINDS[last.lastgroup or "password"]
+    return _KINDS[matches[-1].lastgroup or "password"]
 
 
 def is_name(text: str) -> bool:

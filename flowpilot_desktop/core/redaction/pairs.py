@@ -38,6 +38,7 @@ _KNOWN_USER = re.compile(
 )
 _CHANGE = re.compile(r"(?<![^\W\d_])(?:(?:re)?set|changed?)(?: [\w.-]{1,24}){0,3}? to:? ")
 _TOKEN = re.compile(r"\S{6,160}")
+_SIGN = values.HARD_SIGN
 _NEAR = 120
 _WIRELESS = "Wi-Fi key"
 _KEY_AFTER_NETWORK = re.compile(r"[^\n]{1,60}?\b(?:with |the )?key(?: is)?:? ")
@@ -56,11 +57,10 @@ def found(reading: Reading) -> Iterator[Span]:
             value = value_at(plain, change.end())
             if value is not None and values.is_hard_mixture(plain[value.start : value.end], 8):
                 yield value.start, value.end, "password"
-    for low, high in reading.windows(("/", ":"), 200, 4):
-        for user in _KNOWN_USER.finditer(folded, low, high):
-            value = value_at(plain, user.end())
-            if value is not None and _is_second_half(plain[value.start : value.end]):
-                yield value.start, value.end, "password"
+    for user in _KNOWN_USER.finditer(folded):
+        value = value_at(plain, user.end())
+        if value is not None and _is_second_half(plain[value.start : value.end]):
+            yield value.start, value.end, "password"
 
 
 def near(reading: Reading, passwords: Sequence[Name], known: Sequence[Span]) -> Iterator[Span]:
@@ -78,7 +78,7 @@ def near(reading: Reading, passwords: Sequence[Name], known: Sequence[Span]) -> 
         low = max(reached, low, plain.rfind("\n", low, start) + 1)
         stop = plain.find("\n", end, end + _NEAR)
         high = stop if stop >= 0 else min(len(plain), end + _NEAR)
-        for match in _TOKEN.finditer(plain, low, high):
+        for match in _TOKEN.finditer(plain, low, high) if _SIGN.search(plain, low, high) else ():
             after = bisect_left(taken, match.end(), key=lambda span: span[0])
             if after and taken[after - 1][1] > match.start():
                 continue

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import zip_longest
 
 from flowpilot_desktop.core.redaction import commands, pairs, tables, values
 from flowpilot_desktop.core.redaction.names import Name, named
@@ -23,7 +24,10 @@ _QUALIFIER = (
     r"(?:\\?[\"'])?[ \t]{0,8}(?:[(\[][^)\]\n]{0,40}[)\]][ \t]{0,4})?"
 )
 _EQUALS = r"[ \t]{0,40}(?:::?=?|=>?|->|[→⇒])[ \t]{0,40}(?:dword:|hex:|\d{1,3}:b:)?"
-_DASH = r"[ \t]{1,4}[-|][ \t]{1,4}|[ \t]?\t[ \t]?|[ \t]{1,8}reg_(?:expand_)?sz[ \t]{1,8}|[ \t]--\w+[ \t]"
+_DASH = (
+    r"[ \t]{1,4}[-|][ \t]{1,4}|[ \t]?\t[ \t]?|[ \t]--\w+[ \t]"
+    r"|[ \t]{1,8}reg_(?:expand_)?sz[ \t]{1,8}"
+)
 _ELEMENT = (
     r">\s{0,40}(?:<(?:value|string|plaintext)>)?|[\"']\s{1,8}value\s?=\s?|[ \t]?/?>\s{0,4}<string>"
     r"|</\w{1,20}>\s{0,40}<\w{1,20}>"
@@ -66,8 +70,10 @@ _NEXT_LINE = re.compile(r"[ \t]*:?[ \t\r]*(?:\n[ \t\r]*){1,3}")
 _REST = re.compile(r"[^\n]{1,400}")
 _PHRASE = re.compile(r"[^\n.,;\"()\x00]{1,200}")
 _REMARK = frozenset(
-    "see ask stored same unknown the in is was not no none to must required please kept it as on"
-    " siehe nicht kein voir pas ver no".split()  # noqa: SIM905 - a list of words
+    """
+    see ask stored same unknown the in is was not no none to must required please kept it as on
+    siehe nicht kein voir pas ver
+    """.split()  # noqa: SIM905 - a list of words reads best as words
 )
 _FORMS = {
     "pin": re.compile(r"\d[\d-]{2,11}[#*]?(?![\w])"),
@@ -94,6 +100,8 @@ _COMMUNITY_TALK = frozenset(
     {"public", "string", "strings", "name", "ro", "rw", "manager", "edition", "college"}
 )
 
+_SHORTEST_WIRELESS = 8
+
 _Accepts = Callable[[str, str], bool]
 
 
@@ -103,8 +111,9 @@ def found(reading: Reading) -> Iterator[Span]:
     plain, folded = reading.plain, reading.folded
     reached = 0
     passwords: list[Name] = []
-    for name in named(reading):
-        if name.start < reached:
+    names = list(named(reading))
+    for name, following in zip_longest(names, names[1:]):
+        if name.start < reached or _runs_into(folded, name, following):
             continue
         if name.group in ("password", "wifi", "phrase"):
             passwords.append(name)
@@ -115,6 +124,16 @@ def found(reading: Reading) -> Iterator[Span]:
     spans += pairs.found(reading)
     yield from spans
     yield from pairs.near(reading, passwords, spans)
+
+
+def _runs_into(folded: str, name: Name, following: Name | None) -> bool:
+    """Tell whether the next word is a name itself, so that this one has no value of its own."""
+    return (
+        following is not None
+        and following.start - name.end <= len(" is ")
+        and folded[name.end : following.start] in (" ", " is ", "  ")
+        and folded[following.end : following.end + 1].isspace()
+    )
 
 
 def _around(plain: str, folded: str, name: Name) -> Iterator[Span]:
@@ -163,7 +182,9 @@ def _forward(plain: str, folded: str, name: Name) -> Span | None:
     return _on_next_line(plain, folded, name) if name.group in ("password", "wifi") else None
 
 
-def _attempts(folded: str, name: Name) -> list[tuple[re.Pattern[str], _Accepts]]:
+def _attempts(  # noqa: C901 - one small rule for each form
+    folded: str, name: Name
+) -> list[tuple[re.Pattern[str], _Accepts]]:
     """Return the forms to try, each with what its value must be like."""
     is_password = name.group in ("password", "wifi")
 
@@ -189,8 +210,9 @@ def _attempts(folded: str, name: Name) -> list[tuple[re.Pattern[str], _Accepts]]
 
     def bare(value: str, _after: str) -> bool:
         if is_password:
-            is_digits = name.kind == "Wi-Fi key" and value.isdigit() and len(value) >= 8  # noqa: PLR2004
-            return is_digits or values.is_mixture(value)
+            if name.kind == "Wi-Fi key" and value.isdigit():
+                return len(value) >= _SHORTEST_WIRELESS
+            return values.is_mixture(value)
         if name.group == "secret" or folded.startswith("datto", name.start):
             return values.is_mixture(value) or values.is_long_key(value)
         return values.is_long_key(value)

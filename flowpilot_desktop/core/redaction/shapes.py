@@ -69,7 +69,8 @@ _SHAPES = (
     _prefixed("API key", "key-", "[0-9a-z]{32}(?![0-9a-z])"),
     _prefixed("API key", "hf_|gsk_|r8_|nvapi-|pplx-|xai-", "[A-Za-z0-9_-]{30,}", "hf_", "gsk_",
               "r8_", "nvapi-", "pplx-", "xai-"),
-    _prefixed("API key", "xkeysib-|NRAK-|PMAK-|lin_api_|dapi|SK(?=[0-9a-f]{32})", "[A-Za-z0-9-]{24,}",
+    _prefixed("API key", "xkeysib-|NRAK-|PMAK-|lin_api_|dapi|SK(?=[0-9a-f]{32})",
+              "[A-Za-z0-9-]{24,}",
               "xkeysib-", "nrak-", "pmak-", "lin_api_", "dapi", "sk"),
     _prefixed("token", "gh[pousr]_", "[A-Za-z0-9]{20,}", "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
     _prefixed("token", "github_pat_", r"\w{22,}"),
@@ -78,7 +79,7 @@ _SHAPES = (
     _prefixed("token", "npm_", "[A-Za-z0-9]{30,}"),
     _prefixed("token", "pypi-", r"[\w-]{20,}"),
     _prefixed("token", r"ya29\.|1//0", r"[\w-]{20,}", "ya29.", "1//0"),
-    _prefixed("token", "hvs\\.|dop_v1_|doo_v1_|dckr_pat_|sbp_|glsa_|sntrys_|tskey-|CFPAT-|ATATT3|ntn_"
+    _prefixed("token", "hvs\\.|do[op]_v1_|dckr_pat_|sbp_|glsa_|sntrys_|tskey-|CFPAT-|ATATT3|ntn_"
               "|shp(?:at|ca|pa|ss)_|EAA[A-Z]|sq0(?:atp|csp)-", r"[\w=.-]{20,}", "hvs.", "_v1_",
               "dckr_pat_", "sbp_", "glsa_", "sntrys_", "tskey-", "cfpat-", "atatt3", "ntn_", "shp",
               "eaa", "sq0"),
@@ -96,15 +97,17 @@ _SHAPES = (
     # Headers
     _Shape("token", re.compile(r"\b(?:bearer|token)[ \t]+[\"']?([\w.~+/=:-]{12,})", _I),
            ("bearer", "token"), _is_bearer),
-    _Shape("token", re.compile(r"\bbasic[ \t]+([a-z0-9+/]{8,2000}={0,2})", _I), ("basic",), _is_basic),
+    _Shape("token", re.compile(r"\bbasic[ \t]+([a-z0-9+/]{8,2000}={0,2})", _I),
+           ("basic",), _is_basic),
     _Shape("token", re.compile(
         r"authorization[\"']?[ \t]*[:=][ \t]*[\"']?(?:(?:basic|bearer|digest|negotiate|ntlm|token"
         r"|apikey|sso-key)[ \t]+)?([\w.~+/=:-]{8,})", _I), ("authorization",), _is_bearer),
     # Connection strings and addresses
     _Shape("connection key", re.compile(
-        r"(?:accountkey|sharedaccesskey|sharedsecretvalue|sharedaccesssignature|primarykey|masterkey)"
+        r"(?:accountkey|sharedaccess(?:key|signature)|sharedsecretvalue|primarykey|masterkey)"
         r"[ \t]*=[ \t]*[\"']?([^\s;\"']{12,2000})", _I), ("key=", "value=", "signature=", "key =")),
-    _Shape("connection key", re.compile(r"[?&;]sig(?:nature)?=([\w%+/=.~-]{16,500})", _I), ("sig",)),
+    _Shape("connection key", re.compile(r"[?&;]sig(?:nature)?=([\w%+/=.~-]{16,500})", _I),
+           ("sig",)),
     _Shape("token", re.compile(
         r"[?&](?:code|ticket|t|st|session|sid|auth|k|hash|otp|nonce|samlresponse)="
         r"([^\s&#\"'<>]{16,4000})", _I), ("=",), _has_digit_and_letter),
@@ -235,30 +238,46 @@ _CARD_TALK = re.compile(
     r"|kort|\bpan\b|\bcc\b|paid|payment|zahl|exp"
 )
 _OTHER_NUMBER = re.compile(
-    r"(?:serial|s/n|\bsn\b|seriennummer|imei|meid|iccid|order|bestell|ticket|case|tracking|track|asset"
-    r"|invoice|rechnung|customer|kunde|account|ref|upc|ean|gtin|isbn|barcode|device|\bid\b|sim|awb"
+    r"(?:serial|s/n|\bsn\b|seriennummer|imei|meid|iccid|order|bestell|ticket|case|track(?:ing)?"
+    r"|asset|invoice|rechnung|customer|kunde|account|ref|upc|ean|gtin|isbn|barcode|device|\bid\b|sim|awb"
     r"|dhl|ups|fedex|time|filetime|lastset|last|timestamp|epoch|row|bytes|port|phone|tel)"
     r"[\w .:#/(-]{0,24}$"
 )
 
 
+# First digits from, to, and the lengths that the issuer gives out.
+_ISSUERS = (
+    ("4", "4", (13, 16, 19)),
+    ("51", "55", (16,)),
+    ("2221", "2720", (16,)),
+    ("34", "34", (15,)),
+    ("37", "37", (15,)),
+    ("6011", "6011", (16, 17, 18, 19)),
+    ("644", "659", (16, 17, 18, 19)),
+    ("3528", "3589", (16, 17, 18, 19)),
+    ("300", "305", (14, 15, 16, 17, 18, 19)),
+    ("36", "36", (14, 15, 16, 17, 18, 19)),
+    ("38", "39", (14, 15, 16, 17, 18, 19)),
+    ("62", "62", (16, 17, 18, 19)),
+    ("50", "50", (16, 17, 18, 19)),
+    ("56", "58", (16, 17, 18, 19)),
+    ("63", "63", (16, 17, 18, 19)),
+    ("67", "67", (16, 17, 18, 19)),
+)
+_DOUBLED = "0246813579"
+"""A digit doubled, with the digits of the result added: Luhn's table."""
+
+
 def _is_card(digits: str) -> bool:
     """Tell whether digits are a card number: an issuer's range, its length, and Luhn's check."""
-    two, three, four, length = int(digits[:2]), int(digits[:3]), int(digits[:4]), len(digits)
-    issued = (
-        (digits[0] == "4" and length in (13, 16, 19))
-        or ((51 <= two <= 55 or 2221 <= four <= 2720) and length == 16)
-        or (two in (34, 37) and length == 15)
-        or ((four == 6011 or two == 65 or 644 <= three <= 649) and 16 <= length <= 19)
-        or (3528 <= four <= 3589 and 16 <= length <= 19)
-        or ((two in (36, 38, 39) or 300 <= three <= 305) and 14 <= length <= 19)
-        or (two == 62 and 16 <= length <= 19)
-        or (two in (50, 56, 57, 58, 63, 67) and 16 <= length <= 19)
+    issued = any(
+        low <= digits[: len(low)] <= high and len(digits) in lengths
+        for low, high, lengths in _ISSUERS
     )
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        value = int(digit) * (1 + place % 2)
-        total += value - 9 if value > 9 else value
+    total = sum(
+        int(_DOUBLED[int(digit)] if place % 2 else digit)
+        for place, digit in enumerate(reversed(digits))
+    )
     return issued and total % 10 == 0 and len(set(digits)) > 1
 
 
@@ -273,7 +292,8 @@ def _cards(plain: str, folded: str) -> Iterator[Span]:
 
 
 _SSN = re.compile(
-    r"(?<![\w.,/+#-])(?!000|666|9)\d{3}(?P<gap>[ -]?)(?!00)\d{2}(?P=gap)(?!0000)\d{4}(?![\w-]|[.,]\d)"
+    r"(?<![\w.,/+#-])(?!000|666|9)\d{3}(?P<gap>[ -]?)(?!00)\d{2}(?P=gap)(?!0000)\d{4}"
+    r"(?![\w-]|[.,]\d)"
 )
 _SSN_TALK = re.compile(r"\bssn|social(?: security)?\b|tax ?id|taxpayer")
 

@@ -50,7 +50,8 @@ _TALK_ENDING = re.compile(
 )
 _MASKED = re.compile(r"[*\u2022\u25cf\u2217#.\-_\x00]+|x{4,}|\?+")
 _REFERENCE = re.compile(
-    r"\$\w+(?:[.:]\w+)*|\$?\{[^}]*\}+|\$\([^)]*\)?|%(?:[^\W\d]+|(?-i:[A-Z\d_]+))%|//\S*|<[^<>]*>|\{\{.*|\[[^\[\]]*\]|\([^()]*\)?"
+    r"\$\w+(?:[.:]\w+)*|\$?\{[^}]*\}+|\$\([^)]*\)?|//\S*"
+    r"|%(?:[^\W\d]+|(?-i:[A-Z\d_]+))%|<[^<>]*>|\{\{.*|\[[^\[\]]*\]|\([^()]*\)?"
     r"|\$env:\w+|@\w+@|__\w+__|null|none|nil|undefined|os\.environ\S*|process\.env\S*",
     re.IGNORECASE,
 )
@@ -58,16 +59,20 @@ _LETTER = re.compile(r"[^\W\d_]")
 _DIGIT = re.compile(r"\d")
 _SIGN = re.compile(r"[^\w\s]")
 _STRONG_SIGN = re.compile(r"[!#$%&*+=?^~|\u00a3\u20ac\u00a7@<>]")
-_HARD_SIGN = re.compile(r"[!#$%&*+?^~\u00a3\u20ac\u00a7]")
+HARD_SIGN = re.compile(r"[!#$%&*+?^~\u00a3\u20ac\u00a7]")
 _CODE_LIKE = re.compile(
     r"[=<>|\\]|://|\(|^[%$#&+*~?!]|&&|%[0-9a-f]{2}.*%[0-9a-f]{2}|\w#$|^\w+\+\w+$|\w&\w$|^\w&\w",
-    re.I,
+    re.IGNORECASE,
 )
 _LONGEST_PASSWORD = 128
+_LONG = 20
+"""No word of a sentence is that long."""
+
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*")
 _HOST = re.compile(r"[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*\.[a-z]{2,12}")
 _UNIT = re.compile(
-    r"\W{0,2}(?:char|character|characters|zeichen|caract|znak|teken|letters|digits|symbols|days?|tagen?"
+    r"\W{0,2}(?:char|character|characters|zeichen|caract|znak|teken"
+    r"|letters|digits|symbols|days?|tagen?"
     r"|minutes?|min|hours?|attempts?|times|seconds|times|%|to\s+\d|or\s+more|bit|years?|weeks?"
     r"|months?|of\s+\d|users?|bytes)"
 )
@@ -107,7 +112,7 @@ def is_stated(value: str, after: str) -> bool:
 
     `after` is what follows the value.
     """
-    if is_talk(value) or (" " in value.strip() and is_talk(value.split()[0])):
+    if is_talk(value) or (" " in value.strip() and is_talk(value.split(maxsplit=1)[0])):
         return False
     if value.isdigit():
         return len(value) >= 4 and not _UNIT.match(after.lower())  # noqa: PLR2004
@@ -145,7 +150,7 @@ def is_hard_mixture(value: str, least: int = 6) -> bool:
     core = value.strip(".,;:\"'`()")
     return (
         least <= len(core) <= _LONGEST_PASSWORD
-        and bool(_HARD_SIGN.search(core, 1))
+        and bool(HARD_SIGN.search(core, 1))
         and bool(_LETTER.search(core))
         and bool(_DIGIT.search(core) or (core != core.lower() and core != core.upper()))
         and not _CODE_LIKE.search(core)
@@ -161,10 +166,11 @@ def is_identifier(value: str) -> bool:
 
 def is_key(value: str, least: int = 6) -> bool:
     """Tell whether a labelled value can be a key or token."""
+    looks_made = _DIGIT.search(value) or len(value) >= _LONG or not is_plain_word(value)
     return (
         len(value) >= least
         and not is_talk(value)
-        and bool(_DIGIT.search(value) or len(value) >= 20 or not is_plain_word(value))  # noqa: PLR2004
+        and bool(looks_made)
         and not re.fullmatch(r"[\d,.]{1,9}", value)
     )
 
