@@ -1,54 +1,49 @@
 """Finding the flow that an intake speaks of.
 
 A few dozen flows need no database: every word and phrase of a flow is weighed by how few flows
-share it, and an intake scores by the words it has in common with a flow. Full-text engines know no
-typing errors and no negation; here a word that the vocabulary does not know counts as its nearest
-neighbour (one or two letters off), and greetings, signatures and quoted mail count for nothing.
-What is said first counts most: the summary comes before the story.
+share it, and an intake scores by what it has in common with a flow. Full-text engines know neither
+typing errors nor the difference between a wish and a fault; here a word that no flow knows counts
+as its nearest neighbour (one or two letters off), and ``intake`` says what the text is worth. What
+is said first counts most: the summary comes before the story. A text much like one of a flow's
+``not_matches`` loses most of its score for that flow.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
+from flowpilot_desktop.flows.intake import STOP_STEMS, stems, telling_text, weight_of
 from flowpilot_desktop.flows.model import GENERAL_ID, Flow
-from flowpilot_desktop.flows.wording import word_set
 
-MINIMUM_SCORE: Final = 3.4
+MINIMUM_SCORE: Final = 3.8
+"""Below this too little speaks for a flow; chosen on tests/flows/corpus/development.txt."""
 
-_WORD: Final = re.compile(r"[^\W_]+")
-_TEXT_LIMIT: Final = 4000
-_TELLING_LINES: Final = 24
+_KEYWORD: Final = 3.0
+_TITLE: Final = 2.0
+_IN_PHRASE: Final = 1.0
+_IN_SAMPLE: Final = 0.6
+"""What a word is worth by where the flow has it."""
 
-_STOP: Final = word_set(
-    # English, German and Spanish words that no flow is about
-    """a about after again all also am an and any are as at be because been before but by can cant
-    could day did do does doesnt doing done dont for from get gets getting got had has have he hello
-    help her hey hi him his how i if im in into is isnt it its ive just keep keeps kind like me
-    morning my need needs no not now of off on one only or our out over please pls re regards she
-    since so some still than thank thanks that the their them then there these they this those to
-    today tried try trying up us user users want was we were what when where which while who why
-    will with wont work working works would yesterday you your issue issues problem problems says
-    say said saying error message client customer computer pc laptop ticket urgent asap best call
-    der die das ein eine einen und ist nicht mit auf bei ich wir sie er es den dem im in von zu
-    kann können hat haben mein meine seit heute bitte hallo guten tag danke mehr kein keine geht
-    el la los las un una de que no y en mi con por para se es está hola gracias buenos días desde
-    hoy puedo puede tengo"""
-)
-_SIGN_OFF: Final = re.compile(
-    r"(?im)^\s*(?:--\s*$|_{5,}|-{5,}|(?:kind |best |warm |many )?regards\b|thanks\s*[,!.]?\s*$|"
-    r"thank you\s*[,!.]?\s*$|many thanks|cheers\s*,|sincerely|mit freundlichen gr|"
-    r"viele gr|saludos|sent from my|from: .*@|on .{6,60} wrote:|-+ ?original message)"
-)
-_ENDINGS: Final = (
-    ("ies", "y"), ("ings", ""), ("ing", ""), ("ed", ""), ("es", "e"), ("s", ""), ("e", ""),
-)  # fmt: skip
+_PHRASES: Final = (1.5, 3.0, 3.75, 4.5)
+"""What a phrase of one, two, three, four and more words adds to its words."""
+
+_OPENING: Final = 10
+_STORY: Final = 40
+_LATE: Final = 0.35
+"""Telling words that count in full, those over which the weight falls, and what it falls to."""
+
+_LIKE_A_STRANGER: Final = 0.75
+_STRANGER: Final = 0.45
+"""Share of a ``not_matches`` sample that must be heard, and what is then left of the score."""
+
+_SHORT: Final = 5
+_LONG: Final = 8
+_PREFIX: Final = 6
+_REMEMBERED: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,37 +54,6 @@ class FlowMatch:
     score: float
 
 
-@lru_cache(maxsize=8192)
-def stem(word: str) -> str:
-    """Return a word without its commonest English endings."""
-    for ending, instead in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= 3 and not word.endswith("ss"):  # noqa: PLR2004
-            word = word[: -len(ending)] + instead
-            break
-    if len(word) > 4 and word[-1] == word[-2] and word[-1] not in "aeiouls":  # noqa: PLR2004
-        word = word[:-1]
-    return word
-
-
-def telling_text(text: str) -> str:
-    """Return an intake without what people put around it: signatures, quoted mail, rulers."""
-    text = text[:_TEXT_LIMIT].replace("\u2019", "'")
-    sign_off = _SIGN_OFF.search(text)
-    if sign_off is not None and sign_off.start() > 0:
-        text = text[: sign_off.start()]
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith(">")]
-    return "\n".join(lines[:_TELLING_LINES])
-
-
-def stems(text: str) -> list[str]:
-    """Return the stems of a text's words in order; apostrophes and hyphens join."""
-    joined = text.casefold().replace("'", "").replace("wi-fi", "wifi").replace("e-mail", "email")
-    return [stem(word) for word in _WORD.findall(joined)]
-
-
-_STOP_STEMS: Final = frozenset(stem(word.replace("'", "")) for word in _STOP)
-
-
 class Matcher:
     """The flows, weighed once, ready for any number of intakes."""
 
@@ -97,54 +61,68 @@ class Matcher:
         self._flows = [flow for flow in flows if flow.id != GENERAL_ID]
         self._weights: dict[str, dict[int, float]] = {}
         self._phrases: dict[str, list[tuple[tuple[str, ...], int]]] = {}
+        self._strangers = [
+            [telling for sample in flow.not_matches if len(telling := _telling(sample)) > 1]
+            for flow in self._flows
+        ]
         self._by_shape: dict[tuple[str, int], list[str]] = {}
+        self._meant: dict[str, tuple[str, float]] = {}
+        self._vocabulary: set[str] = set()
         self._learn()
 
     def _learn(self) -> None:
-        words: list[Counter[str]] = []
+        words = [_words_of(flow) for flow in self._flows]
+        shared = Counter(word for weighed in words for word in weighed)
+        most = math.log(1 + max(len(words), 2))
+        for number, weighed in enumerate(words):
+            for word, weight in weighed.items():
+                rarity = math.log(1 + len(words) / shared[word]) / most
+                self._weights.setdefault(word, {})[number] = weight * rarity
         for number, flow in enumerate(self._flows):
-            counted: Counter[str] = Counter()
-            for text, weight in (
-                *((keyword, 3.0) for keyword in flow.keywords),
-                (flow.title, 2.0),
-                *((phrase, 1.0) for phrase in flow.phrases),
-                *((sample, 0.6) for sample in flow.matches),
-            ):
-                for word in set(stems(text)) - _STOP_STEMS:
-                    counted[word] = max(counted[word], weight)  # type: ignore[assignment]  # Counter of float
-            words.append(counted)
             for phrase in flow.phrases:
                 whole = tuple(stems(phrase))
                 if whole:
                     self._phrases.setdefault(whole[0], []).append((whole, number))
-        shared = Counter(word for counted in words for word in counted)
-        for number, counted in enumerate(words):
-            for word, weight in counted.items():
-                rarity = math.log(1 + len(words) / shared[word]) / math.log(1 + max(len(words), 2))
-                self._weights.setdefault(word, {})[number] = weight * rarity
-        for word in self._weights:
-            self._by_shape.setdefault((word[0], len(word)), []).append(word)
+                    self._vocabulary.update(whole)
+        for known in self._phrases.values():
+            known.sort(key=lambda pair: -len(pair[0]))
+        self._vocabulary.update(self._weights)
+        for word in sorted(self._vocabulary - STOP_STEMS):
+            if len(word) >= _SHORT - 1:
+                self._by_shape.setdefault((word[0], len(word)), []).append(word)
 
     def candidates(self, text: str, limit: int = 5) -> tuple[FlowMatch, ...]:
         """Return the flows that speak of anything in the text, the best first."""
-        said = stems(telling_text(text))
+        plain = telling_text(text)
+        said = [self._known(word) for word in stems(plain)]
         scores: dict[int, float] = {}
-        heard: set[str] = set()
-        for place, word in enumerate(said):
-            early = max(0.35, 1.0 - max(0, place - 12) / 60)
+        heard: set[str | tuple[object, ...]] = set()
+        covered: dict[int, int] = {}
+        told = 0
+        for place, (word, likeness) in enumerate(said):
+            early = max(_LATE, 1.0 - max(0, told - _OPENING) / _STORY)
             for phrase, number in self._phrases.get(word, ()):
-                key = " ".join(phrase)
-                if key not in heard and _follows(said, place, phrase):
-                    heard.add(key)
-                    scores[number] = scores.get(number, 0.0) + 3.0 * early
-            if word in _STOP_STEMS or word in heard:
+                end = _end_of(said, place, phrase)
+                if end > covered.get(number, 0) and (phrase, number) not in heard:
+                    covered[number] = end  # a phrase inside a longer one adds nothing
+                    heard.add((phrase, number))
+                    worth = _PHRASES[min(len(phrase), len(_PHRASES)) - 1]
+                    scores[number] = scores.get(number, 0.0) + worth * early * likeness
+            if word in STOP_STEMS:
                 continue
-            heard.add(word)
-            known, likeness = self._known(word)
-            for number, weight in self._weights.get(known, {}).items():
-                scores[number] = scores.get(number, 0.0) + weight * early * likeness
+            told += 1
+            if word not in heard:
+                heard.add(word)
+                for number, weight in self._weights.get(word, {}).items():
+                    scores[number] = scores.get(number, 0.0) + weight * early * likeness
+        for number in scores:
+            if any(len(s & heard) >= _LIKE_A_STRANGER * len(s) for s in self._strangers[number]):
+                scores[number] *= _STRANGER
+        worth = weight_of(plain)
         ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:limit]
-        return tuple(FlowMatch(self._flows[number], round(score, 3)) for number, score in ranked)
+        return tuple(
+            FlowMatch(self._flows[number], round(score * worth, 3)) for number, score in ranked
+        )
 
     def match(self, text: str) -> FlowMatch | None:
         """Return the flow the text is about, or None when too little speaks for any."""
@@ -152,29 +130,60 @@ class Matcher:
         return best[0] if best and best[0].score >= MINIMUM_SCORE else None
 
     def _known(self, word: str) -> tuple[str, float]:
-        """Return the word itself, or the nearest one of the vocabulary for a typing error."""
-        if word in self._weights or len(word) < 5 or word.isdigit():  # noqa: PLR2004
+        """Return the word itself, or the one of the vocabulary that it was meant to be."""
+        if word in self._vocabulary or word in STOP_STEMS or len(word) < _SHORT or word.isdigit():
             return word, 1.0
-        allowed = 1 if len(word) < 8 else 2  # noqa: PLR2004
+        if word not in self._meant:
+            if len(self._meant) > _REMEMBERED:
+                self._meant.clear()
+            self._meant[word] = self._nearest(word)
+        return self._meant[word]
+
+    def _nearest(self, word: str) -> tuple[str, float]:
+        allowed = 1 if len(word) < _LONG else 2
         for distance in range(1, allowed + 1):
-            for length in range(len(word) - allowed, len(word) + allowed + 1):
+            for length in range(len(word) - distance, len(word) + distance + 1):
                 for known in self._by_shape.get((word[0], length), ()):
-                    if len(known) >= 4 and _distance(word, known, distance) <= distance:  # noqa: PLR2004
+                    if _distance(word, known, distance) <= distance:
                         return known, 0.8 if distance == 1 else 0.6
+        for length in range(len(word) - 2, _PREFIX - 1, -1):  # a German compound, a plural …
+            if word[:length] in self._vocabulary:
+                return word[:length], 0.7
         return word, 1.0
 
 
-def _follows(said: list[str], place: int, phrase: tuple[str, ...]) -> bool:
-    """Return whether a phrase begins here, with at most one other word between its words."""
+def _words_of(flow: Flow) -> dict[str, float]:
+    """Return every word that a flow has about intakes, with its worth."""
+    weighed: dict[str, float] = {}
+    for text, weight in (
+        *((keyword, _KEYWORD) for keyword in flow.keywords),
+        (flow.title, _TITLE),
+        *((phrase, _IN_PHRASE) for phrase in flow.phrases),
+        *((sample, _IN_SAMPLE) for sample in flow.matches),
+    ):
+        for word in _telling(text):
+            weighed[word] = max(weighed.get(word, 0.0), weight)
+    return weighed
+
+
+def _telling(text: str) -> frozenset[str]:
+    return frozenset(stems(text)) - STOP_STEMS
+
+
+def _end_of(said: list[tuple[str, float]], place: int, phrase: tuple[str, ...]) -> int:
+    """Return where a phrase that begins here ends, 0 if it is another.
+
+    One other word may stand between two of its words.
+    """
     at = place
     for word in phrase[1:]:
-        if at + 1 < len(said) and said[at + 1] == word:
+        if at + 1 < len(said) and said[at + 1][0] == word:
             at += 1
-        elif at + 2 < len(said) and said[at + 2] == word:
+        elif at + 2 < len(said) and said[at + 2][0] == word:
             at += 2
         else:
-            return False
-    return True
+            return 0
+    return at + 1
 
 
 def _distance(one: str, two: str, limit: int) -> int:
