@@ -65,7 +65,9 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
 def connect(path: Path) -> Connection:
     """Open the file as SQLAlchemy's one connection, on this thread."""
     raw = connect_raw(path)
-    engine = create_engine("sqlite://", creator=lambda: raw, poolclass=StaticPool)
+    engine = create_engine(
+        "sqlite://", creator=lambda: raw, poolclass=StaticPool, hide_parameters=True
+    )
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

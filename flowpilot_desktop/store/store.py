@@ -8,6 +8,7 @@ are shielded: cancelling an await never undoes or skips a write. What is acknowl
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, datetime, tzinfo
@@ -44,6 +45,7 @@ from flowpilot_desktop.store.connection import trigger_refused
 from flowpilot_desktop.store.history import listings, similar
 from flowpilot_desktop.store.opening import Opened, OpenReport, open_profile
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -67,7 +69,7 @@ class Store:
         worker = ThreadPoolExecutor(1, thread_name_prefix="flowpilot-store")
         opening = worker.submit(open_profile, folder, clock)
         try:
-            opened = await asyncio.shield(asyncio.wrap_future(opening))
+            opened = await _undisturbed(opening)
         except BaseException:
             # Nobody will have the store: whatever comes of the opening is closed again.
             opening.add_done_callback(_close_unwanted)
@@ -410,8 +412,7 @@ class Store:
         return await asyncio.wrap_future(self._submit(call))
 
     async def _write(self, change: Callable[[Connection], object]) -> None:
-        # The shield lets a write go on when whoever awaits it is cancelled.
-        await asyncio.shield(asyncio.wrap_future(self._submit(lambda: self._opened.write(change))))
+        await _undisturbed(self._submit(lambda: self._opened.write(change)))
         if self._opened.needs_care() and self._closing is None:
             self._submit(self._opened.care)
 
@@ -436,6 +437,22 @@ _SENDING_ORDER: tuple[ColumnElement[Any], ...] = (
     t.push_items.c.part,
     t.push_items.c.id,
 )
+
+
+async def _undisturbed(future: Future[T]) -> T:
+    """Wait for a call; when the waiting is cancelled, the call goes on."""
+    call = asyncio.wrap_future(future)
+    try:
+        return await asyncio.shield(call)
+    except asyncio.CancelledError:
+        call.add_done_callback(_log_failure)
+        raise
+
+
+def _log_failure(call: asyncio.Future[T]) -> None:
+    error = None if call.cancelled() else call.exception()
+    if error is not None:
+        log.warning("A change that nobody waited for any more failed: %s", error)
 
 
 def _close_unwanted(opening: Future[Opened]) -> None:
