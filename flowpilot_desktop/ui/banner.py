@@ -9,7 +9,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
-from flowpilot_desktop.ui.controls import Button, IconView, with_tone
+from flowpilot_desktop.ui.controls import Button, IconView, announce, with_tone
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
 
@@ -64,7 +64,10 @@ class Banner(QFrame):
         self._action.show_text(action)
         self._action.setVisible(bool(action))
         self._close.setVisible(not fixed)
-        self.setAccessibleName(f"{title}. {text}" if text else title)
+        words = f"{title}. {text}" if text else title
+        if words != self.accessibleName():
+            self.setAccessibleName(words)
+            announce(self, words)
 
     @Slot()
     def _act(self) -> None:

@@ -11,16 +11,20 @@ from math import ceil
 
 from PySide6.QtCore import QEvent, QMimeData, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import (
+    QAccessible,
+    QAccessibleAnnouncementEvent,
     QColor,
     QFocusEvent,
     QFont,
     QFontMetrics,
+    QFontMetricsF,
     QKeyEvent,
     QPainter,
     QPaintEvent,
     QPen,
     QResizeEvent,
     QTextOption,
+    QWheelEvent,
 )
 from PySide6.QtWidgets import (
     QFrame,
@@ -56,6 +60,11 @@ def with_tone(widget: QWidget, tone: str, name: str = "tone") -> None:
         widget.style().unpolish(widget)
         widget.style().polish(widget)
         widget.update()
+
+
+def announce(widget: QWidget, words: str) -> None:
+    """Let a screen reader say what has appeared without moving the focus to it."""
+    QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(widget, words))
 
 
 class Button(QPushButton):
@@ -416,6 +425,13 @@ class CodeBox(QPlainTextEdit):
         self._lines = shown.split("\n")
         self.setPlainText(shown)
 
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Leave the wheel to the feed when there is nothing to scroll here."""
+        if self.verticalScrollBarPolicy() is Qt.ScrollBarPolicy.ScrollBarAlwaysOff:
+            event.ignore()
+        else:
+            super().wheelEvent(event)
+
     def hasHeightForWidth(self) -> bool:
         """Return True: a narrow box is higher."""
         return True
@@ -429,7 +445,8 @@ class CodeBox(QPlainTextEdit):
         lines = sum(max(1, ceil(metrics.horizontalAdvance(line) / room)) for line in self._lines)
         if lines > _CODE_LINES:
             self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
-        return min(lines, _CODE_LINES) * metrics.lineSpacing() + 2 * theme().px(8) + 2
+        line = QFontMetricsF(self.font()).lineSpacing()
+        return ceil(min(lines, _CODE_LINES) * line) + 2 * theme().px(8) + 3
 
     def sizeHint(self) -> QSize:
         """Wide, and one line high until the width is known."""
@@ -499,6 +516,13 @@ class AnswerEdit(QPlainTextEdit):
         room = max(0, _TEXT_LIMIT - self.document().characterCount())
         self.insertPlainText(bounded_runs(source.text()[:room]))
 
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Leave the wheel to the page when there is nothing to scroll here."""
+        if self.verticalScrollBarPolicy() is Qt.ScrollBarPolicy.ScrollBarAlwaysOff:
+            event.ignore()
+        else:
+            super().wheelEvent(event)
+
     def focusOutEvent(self, event: QFocusEvent) -> None:
         """Tell that the technician went elsewhere, so that the draft is saved now."""
         super().focusOutEvent(event)
@@ -533,4 +557,5 @@ class AnswerEdit(QPlainTextEdit):
 
     def _height_of(self, lines: int) -> int:
         # The stylesheet's padding and border are in the viewport's margins only once it is shown.
-        return lines * self.fontMetrics().lineSpacing() + 2 * theme().px(8) + 2
+        line = QFontMetricsF(self.font()).lineSpacing()
+        return ceil(lines * line) + 2 * theme().px(8) + 3

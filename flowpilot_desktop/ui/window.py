@@ -125,7 +125,7 @@ class MainWindow(QMainWindow):
         if icon:
             self.navigation.add(name, icon, title, at_bottom=at_bottom)
             opener = _PageOpener(self, name)
-            self.actions_register.add(f"page.{name}", f"Go to {title}", opener.open, shortcut, "Go")
+            self.actions_register.add(f"page.{name}", f"Go to {title}", opener.open, shortcut)
         if not self._current:
             self.show_page(name)
 

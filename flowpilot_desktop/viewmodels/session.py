@@ -80,8 +80,8 @@ class SessionEngine(Protocol):
         """Think of the next card and commit it."""
         ...
 
-    async def add_note(self, session_id: str, text: str) -> Step:
-        """Log a step by hand."""
+    async def add_note(self, session_id: str, text: str, corrects: str = "") -> Step:
+        """Log a step by hand, or a correction of an answered one."""
         ...
 
     async def pause_session(self, session_id: str) -> Session:
@@ -248,9 +248,9 @@ class SessionViewModel(ViewModel):
             self.tasks.cancel("think")
             self.changed.emit()
 
-    def log_note(self, text: str) -> None:
-        """Log a step by hand."""
-        self._verb(self._note(text))
+    def log_note(self, text: str, corrects: str = "") -> None:
+        """Log a step by hand; with a step's id, as the correction of its answer."""
+        self._verb(self._note(text, corrects))
 
     @Slot()
     def pause(self) -> None:
@@ -279,9 +279,12 @@ class SessionViewModel(ViewModel):
     def draft(self, where: str, text: str) -> None:
         """Keep text typed but not sent: a step's id or ``NOTE`` says where."""
         if self.session_id:
+            was_saved = self.is_saved
             self._unsaved[self.session_id, where] = text
             self.drafts[where] = text
             self.tasks.start_unless_running("drafts", self._save_drafts(DRAFT_DELAY))
+            if was_saved:  # the screen must not say "saved" of what is not
+                self.changed.emit()
 
     @Slot()
     def flush_drafts(self) -> None:
@@ -410,9 +413,9 @@ class SessionViewModel(ViewModel):
             self.progress = self._latest_progress
             self.changed.emit()
 
-    async def _note(self, text: str) -> None:
+    async def _note(self, text: str, corrects: str) -> None:
         session_id = self.session_id
-        await self._sent(NOTE, self._engine.add_note(session_id, text))
+        await self._sent(NOTE, self._engine.add_note(session_id, text, corrects))
         self._show(await self._engine.session(session_id))
 
     async def _pause(self) -> None:

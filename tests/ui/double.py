@@ -76,9 +76,9 @@ class DoubleEngine:
             return self.view.open_step
         return self._append(self.bodies.pop(0)) if self.bodies else None
 
-    async def add_note(self, session_id: str, text: str) -> Step:
+    async def add_note(self, session_id: str, text: str, corrects: str = "") -> Step:
         await self._pass("add_note")
-        return self._append(Note(text))
+        return self._append(Note(text), corrects=corrects)
 
     async def pause_session(self, session_id: str) -> Session:
         return await self._move(Verb.PAUSE)
@@ -98,8 +98,8 @@ class DoubleEngine:
         await self._pass("retry_psa_push")
         return self.view.push_status
 
-    def _append(self, body: StepBody) -> Step:
-        step = samples.step(body, len(self.view.steps) + 10)
+    def _append(self, body: StepBody, corrects: str = "") -> Step:
+        step = samples.step(body, len(self.view.steps) + 10, corrects=corrects)
         self._show((*self.view.steps, step))
         return step
 

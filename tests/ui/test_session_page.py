@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QLabel
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QDesktopServices, QWheelEvent
+from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 from flowpilot_desktop.core.errors import (
@@ -29,7 +29,7 @@ from flowpilot_desktop.core.session import (
 from flowpilot_desktop.ui.actions import Actions
 from flowpilot_desktop.ui.cards import StepCard
 from flowpilot_desktop.ui.cards.writing import StandingCard, WritingCard
-from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button
+from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button, CodeBox
 from flowpilot_desktop.ui.pages.session import SessionPage
 from flowpilot_desktop.ui.pages.session_side import age_words, clock_words, priority_tone
 from flowpilot_desktop.ui.theme import Theme
@@ -168,9 +168,10 @@ async def test_an_answer_that_fails_leaves_the_card_as_it_was(page, engine):
 
 async def test_text_typed_is_saved_and_comes_back(page, engine, qtbot):
     qtbot.keyClicks(field(page), "1200 on both")
-    assert page._saved.text == "Saved"  # until the model is asked again
+    assert page._saved.text == "Saving…"
     field(page).clearFocus()
     await until(lambda: engine.saved == {"step-6": "1200 on both"})
+    await until(lambda: page._saved.text == "Saved")
     again = SessionPage(SessionViewModel(engine))
     try:
         again.resize(1240, 900)
@@ -368,6 +369,63 @@ async def test_a_note_that_could_not_be_logged_is_not_lost(page, engine, qtbot):
     engine.error = None
     page._log.click()
     await until(lambda: engine.view.steps[-1].kind is StepKind.NOTE)
+
+
+async def test_an_answer_is_corrected_by_a_step_of_its_own(page, engine, qtbot):
+    card = page.feed.card("step-4")
+    before = card.step
+    next(b for b in card.findChildren(Button) if "Correct" in b.accessibleName()).click()
+    assert "step 4" in page._note.placeholderText()
+    qtbot.keyClicks(page._note, "Only 9 of them")
+    qtbot.keyClick(page._note, Qt.Key.Key_Return)
+    await until(lambda: engine.view.steps[-1].kind is StepKind.NOTE)
+    assert engine.view.steps[-1].corrects == before.id
+    assert engine.view.steps[1] == before
+    note = engine.view.steps[-1].id
+    await until(lambda: page.feed.card(note))
+    assert page.feed.card(note).accessibleName() == "Correction of step 4: Only 9 of them"
+
+
+async def test_escape_closes_the_note_and_keeps_its_text(page, engine, qtbot):
+    page.compose()
+    qtbot.keyClicks(page._note, "half a note")
+    qtbot.keyClick(page._note, Qt.Key.Key_Escape)
+    assert not page._composer.isVisible()
+    await until(lambda: engine.saved == {NOTE: "half a note"})
+    page.compose()
+    assert page._note.text == "half a note"
+
+
+async def test_a_hidden_page_renders_when_it_is_shown(page, engine):
+    page.hide()
+    engine.view = replace(engine.view, steps=engine.view.steps[:2])
+    page.viewmodel.reload()
+    await until(lambda: len(page.viewmodel.view.steps) == 2)
+    assert len(page.feed.items) == 4
+    page.show()
+    assert [item.key for item in page.feed.items][:2] == ["step-3", "step-4"]
+    assert len(page.feed.items) == 3
+
+
+async def test_the_wheel_over_a_command_scrolls_the_feed(page, qtbot):
+    page.resize(1240, 500)
+    bar = page.feed.verticalScrollBar()
+    page.feed.focus_card("step-5")
+    before = bar.value()
+    box = page.feed.card("step-5").findChild(CodeBox)
+    centre = box.viewport().rect().center()
+    wheel = QWheelEvent(
+        centre.toPointF(),
+        box.viewport().mapToGlobal(centre).toPointF(),
+        QPoint(),
+        QPoint(0, 120),
+        Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier,
+        Qt.ScrollPhase.NoScrollPhase,
+        False,
+    )
+    QApplication.sendEvent(box.viewport(), wheel)
+    assert bar.value() < before
 
 
 async def test_a_half_written_note_comes_back(shown, engine):

@@ -6,7 +6,7 @@ text and loses its controls; the answer stands below it, to the right, as in a c
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
 
@@ -15,7 +15,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from flowpilot_desktop.core.session import Response, Source, Step, StepKind
-from flowpilot_desktop.ui.controls import AnswerEdit, Badge, FoldedText, IconView, with_tone
+from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button, FoldedText, IconView, with_tone
 from flowpilot_desktop.ui.feed import FeedCard
 from flowpilot_desktop.ui.text import PlainText, copied, displayable
 from flowpilot_desktop.ui.theme import theme
@@ -45,7 +45,8 @@ class CardContent:
     """A step as a card shows it.
 
     ``is_live``: this engineer may answer it now. ``is_busy``: an answer is on its way to disk.
-    ``draft`` is text typed earlier; it is put in once, when the card is built.
+    ``can_correct``: they may log a correction of its answer. ``corrected`` is the number of the
+    step that a note corrects. ``draft`` is text typed earlier; it is put in when the card is built.
     """
 
     step: Step
@@ -53,6 +54,8 @@ class CardContent:
     is_busy: bool = False
     author: str = ""
     answered_by: str = ""
+    can_correct: bool = False
+    corrected: int = 0
     draft: str = field(default="", compare=False)
 
 
@@ -98,6 +101,7 @@ class StepCard(FeedCard):
     answered = Signal(str, object)
     drafted = Signal(str, str)
     left = Signal()
+    correction_wanted = Signal(str)
 
     tone: ClassVar[str] = ""
     icon_ink: ClassVar[str] = "accent_text"
@@ -141,6 +145,12 @@ class StepCard(FeedCard):
             self._bubble = Bubble(content.answered_by, self.step.response_label, self)
             line = QHBoxLayout()
             line.addStretch(1)
+            if content.can_correct:
+                correct = Button(icon="undo", variant="icon", parent=self)
+                correct.setToolTip("Log a correction of this answer")
+                correct.setAccessibleName(f"Correct the answer to step {self.step.number}")
+                correct.clicked.connect(self._want_correction)
+                line.addWidget(correct, 0, Qt.AlignmentFlag.AlignBottom)
             line.addWidget(self._bubble)
             outer.addLayout(line)
         self.frame.setAccessibleName(self._spoken())
@@ -203,7 +213,8 @@ class StepCard(FeedCard):
         """Follow what is busy in place; anything else is a new card."""
         if not isinstance(content, CardContent):
             return False
-        if content.step != self.step or content.is_live != self.content.is_live:
+        before = self.content
+        if replace(content, is_busy=before.is_busy) != before:
             return False
         self.content = content
         if not content.is_busy:
@@ -285,6 +296,10 @@ class StepCard(FeedCard):
             self.frame.setFocus(Qt.FocusReason.OtherFocusReason)
         self._body.setEnabled(not busy)
         with_tone(self.frame, "true" if busy else "false", "busy")
+
+    @Slot()
+    def _want_correction(self) -> None:
+        self.correction_wanted.emit(self.step.id)
 
     @Slot()
     def _draft(self) -> None:

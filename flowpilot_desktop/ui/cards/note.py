@@ -9,3 +9,7 @@ class NoteCard(StepCard):
     """What the technician wrote down."""
 
     icon_ink = "muted"
+
+    def _kicker(self) -> str:
+        corrected = self.content.corrected
+        return f"Correction of step {corrected}" if corrected else super()._kicker()

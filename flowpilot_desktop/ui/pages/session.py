@@ -21,13 +21,14 @@ from flowpilot_desktop.ui.banner import Banners
 from flowpilot_desktop.ui.cards import CARD_WIDGETS, CardContent, StepCard
 from flowpilot_desktop.ui.cards.card import moment_words
 from flowpilot_desktop.ui.cards.writing import StandingCard, StandingContent, WritingCard
-from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button
+from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button, announce
 from flowpilot_desktop.ui.feed import Feed, FeedItem
 from flowpilot_desktop.ui.pages.session_side import SessionSide
 from flowpilot_desktop.ui.text import ElidedText
 from flowpilot_desktop.ui.theme import theme
 from flowpilot_desktop.viewmodels.session import NOTE, SessionViewModel
 
+_NOTE_WORDS = "What did you do or see? (Enter to log)"
 _STANDING = "standing"
 _WRITING = "writing"
 _SIDE_NEEDS = 900
@@ -61,8 +62,11 @@ class SessionPage(QWidget):
         self._rendered_view: SessionView | None = None
         self._rendered_for: tuple[object, ...] = ()
         self._open_key = ""
+        self._fed_session = ""
         self._is_side_wanted = False
         self._is_logging = False
+        self._is_stale = False
+        self._corrects = ""
         self._actions: dict[Verb, QAction] = {}
         self._live_actions: tuple[QAction, ...] = ()
         self._shown_actions: tuple[QAction, ...] = ()
@@ -137,8 +141,7 @@ class SessionPage(QWidget):
         row = QHBoxLayout(self._composer)
         row.setContentsMargins(px(24), px(10), px(20), px(10))
         row.setSpacing(px(8))
-        words = "What did you do or see? (Enter to log)"
-        self._note = AnswerEdit(words, "Step to log by hand", self._composer)
+        self._note = AnswerEdit(_NOTE_WORDS, "Step to log by hand", self._composer)
         self._note.submitted.connect(self._log_note)
         self._note.textChanged.connect(self._draft_note)
         self._note.left.connect(self.viewmodel.flush_drafts)
@@ -227,9 +230,20 @@ class SessionPage(QWidget):
     @Slot()
     def compose(self) -> None:
         """Open the field for a step logged by hand."""
-        if self.viewmodel.is_live:
-            self._composer.show()
-            self._note.setFocus(Qt.FocusReason.OtherFocusReason)
+        self.correct("")
+
+    @Slot(str)
+    def correct(self, step_id: str) -> None:
+        """Open the field for the correction of an answer; answers themselves never change."""
+        model = self.viewmodel
+        if not model.is_live or model.view is None:
+            return
+        number = next((step.number for step in model.view.steps if step.id == step_id), 0)
+        self._corrects = step_id if number else ""
+        words = f"What is right about step {number}? (Enter to log)" if number else _NOTE_WORDS
+        self._note.setPlaceholderText(words)
+        self._composer.show()
+        self._note.setFocus(Qt.FocusReason.OtherFocusReason)
 
     @Slot()
     def escalate(self) -> None:
@@ -269,6 +283,10 @@ class SessionPage(QWidget):
     @Slot()
     def _render(self) -> None:
         model, view = self.viewmodel, self.viewmodel.view
+        if not self.isVisible():
+            self._is_stale = True
+            return
+        self._is_stale = False
         if view is not None and model.progress is not None and self._only_progress_changed():
             self.feed.show_item(self._writing_item())
             return
@@ -374,12 +392,17 @@ class SessionPage(QWidget):
                 items.append(FeedItem(_STANDING, standing, self._build_standing))
         was_inside = self._has_focus_to_give()
         self.feed.show_items(items)
+        if model.session_id != self._fed_session:
+            self._fed_session = model.session_id
+            self.feed.follow()
         open_step = view.open_step if view is not None and model.is_live else None
         key = open_step.id if open_step is not None else ""
         if key != self._open_key:
             self._open_key = key
             if key and was_inside:
                 self.feed.focus_card(key)
+            elif key and (card := self.feed.card(key)) is not None:
+                announce(self, card.accessibleName())
 
     def _has_focus_to_give(self) -> bool:
         """Whether moving the focus to a new card takes it from nobody who types elsewhere."""
@@ -397,6 +420,8 @@ class SessionPage(QWidget):
             is_busy=model.busy_step == step.id,
             author=view.engineers.get(step.created_by, ""),
             answered_by=model.name(step.answered_by),
+            can_correct=model.is_live and step.response is not None,
+            corrected=next((s.number for s in view.steps if s.id == step.corrects), 0),
             draft=model.drafts.get(step.id, ""),
         )
         return FeedItem(step.id, content, self._build_card, pinned=is_live)
@@ -409,6 +434,7 @@ class SessionPage(QWidget):
         card.answered.connect(self.viewmodel.answer)
         card.drafted.connect(self.viewmodel.draft)
         card.left.connect(self.viewmodel.flush_drafts)
+        card.correction_wanted.connect(self.correct)
         return card
 
     def _build_writing(self, progress: object, parent: QWidget) -> WritingCard:
@@ -564,6 +590,8 @@ class SessionPage(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Let the time run on the screen, and the keys work."""
         super().showEvent(event)
+        if self._is_stale:
+            self._render()
         self._show_time()
         self._enable_actions()
 
@@ -576,8 +604,11 @@ class SessionPage(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Answer the open card by number wherever on the page the focus is; Esc stops."""
-        if event.key() == Qt.Key.Key_Escape and self.viewmodel.is_thinking:
-            self.viewmodel.stop()
+        if event.key() == Qt.Key.Key_Escape:
+            if self._composer.isVisible() and self._composer.isAncestorOf(self.focusWidget()):
+                self._close_composer()
+            else:
+                self.viewmodel.stop()
             return
         card = self.feed.card(self._open_key)
         if isinstance(card, StepCard) and card.take_key(event):
@@ -612,7 +643,7 @@ class SessionPage(QWidget):
         text = self._note.text.strip()
         if text and not self.viewmodel.is_busy:
             self._is_logging = True
-            self.viewmodel.log_note(text)
+            self.viewmodel.log_note(text, self._corrects)
 
     @Slot()
     def _close_composer(self) -> None:

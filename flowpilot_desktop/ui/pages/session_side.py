@@ -279,7 +279,8 @@ class HypothesesPanel(Panel):
             icon = IconView("check", "green_text", 16, self._inside)
             icon.setToolTip("Supported by what was found")
             row.addWidget(icon, 0, top)
-        words = "ruled out" if is_out else f"{round(hypothesis.confidence * 100)} %"
+        percent = round(hypothesis.confidence * 100)
+        words = "ruled out" if is_out else f"{percent} %" if percent else "< 1 %"
         value = PlainText(words, self._inside, tone="muted", wraps=False)
         row.addWidget(value, 0, top)
         state = {
