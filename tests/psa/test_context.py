@@ -293,3 +293,34 @@ async def test_a_context_is_three_waves_of_requests(site, clock):
     # The ticket; its six parts; the configurations in full, and of seven tickets both
     # configurations and resolution.
     assert waves.sizes == [1, 6, 15]
+
+
+class Silence(httpx.AsyncBaseTransport):
+    """Answers the first requests, then nothing any more."""
+
+    def __init__(self, network: VirtualNetwork, answers: int) -> None:
+        self.reached = asyncio.Event()
+        self._network = network
+        self._answers = answers
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._answers:
+            self._answers -= 1
+            return await self._network.handle_async_request(request)
+        self.reached.set()
+        await asyncio.Event().wait()
+        raise AssertionError("nobody wakes this up")
+
+
+@pytest.mark.parametrize("answers", [0, 1, 2, 5, 8])
+async def test_a_context_that_nobody_wants_any_more_leaves_nothing_behind(site, clock, answers):
+    silence = Silence(VirtualNetwork(site, clock), answers)
+    psa = ConnectWisePsa(CONNECTION, KEYS, clock, transport=silence)
+    before = asyncio.all_tasks()
+    pulling = asyncio.create_task(psa.context(TICKET))
+    await silence.reached.wait()
+    pulling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await pulling
+    assert asyncio.all_tasks() == before
+    await psa.aclose()

@@ -9,6 +9,7 @@ from flowpilot_desktop.psa.connectwise import conditions, wire
 from tests.simulators.conditions import ConditionError, parse_conditions
 from tests.simulators.connectwise import ConnectWiseSite
 from tests.simulators.connectwise_records import FIELDS
+from tests.simulators.exchange import dropped
 
 TICKET_FIELDS = FIELDS["ticket"].split()
 
@@ -71,8 +72,6 @@ async def test_long_searches_go_as_a_body(psa, site):
 
 
 async def test_a_long_search_may_be_repeated_like_any_read(psa, site):
-    from tests.simulators.exchange import dropped
-
     site.faults.plan(dropped(stored=False), method="POST", times=2)
     await psa.search(TicketQuery(text=" ".join(["überlänge" * 4] * 6)))
     assert len(site.requests_for("POST")) == 3
@@ -100,6 +99,14 @@ async def test_members_fall_back_to_the_list_that_needs_no_right(psa, site):
     found = await psa.members("nair")
     assert [member.identifier for member in found] == ["pnair"]
     assert {m.identifier for m in await psa.members()}.isdisjoint({"gonebefore"})
+
+
+async def test_keys_of_an_api_member_look_for_the_technicians_tickets(psa, site):
+    site.options.me = "rmmsync"
+    assert (await psa.me()).is_api_only
+    assert (await psa.search(TicketQuery(scope=TicketScope.MINE))).tickets == ()
+    query = TicketQuery(scope=TicketScope.MINE, member_identifier="pnair")
+    assert [ticket.id for ticket in (await psa.search(query)).tickets] == ["1005"]
 
 
 async def test_fifty_thousand_tickets(psa, site):
