@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QDesktopServices, QWheelEvent
-from PySide6.QtWidgets import QApplication, QLabel
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from flowpilot_desktop.core.errors import (
@@ -413,18 +414,8 @@ async def test_the_wheel_over_a_command_scrolls_the_feed(page, qtbot):
     page.feed.focus_card("step-5")
     before = bar.value()
     box = page.feed.card("step-5").findChild(CodeBox)
-    centre = box.viewport().rect().center()
-    wheel = QWheelEvent(
-        centre.toPointF(),
-        box.viewport().mapToGlobal(centre).toPointF(),
-        QPoint(),
-        QPoint(0, 120),
-        Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    QApplication.sendEvent(box.viewport(), wheel)
+    centre = box.mapTo(page, box.rect().center())
+    QTest.wheelEvent(page.windowHandle(), centre.toPointF(), QPoint(0, 120))
     assert bar.value() < before
 
 
