@@ -5,7 +5,8 @@ counted back from the moment when the practice began. What is pushed (notes, tim
 changes) is kept in memory and, if the caller names a file, written there as JSON after each
 change, so that a demo that is started again still shows it. It behaves as the real one does where
 that matters: a status that takes no time refuses time, a status of another board is refused, a
-project ticket is none of the service desk's. ``away`` plays an outage.
+project ticket is none of the service desk's. ``away`` plays an outage, and so does a file called
+``practice-away`` beside the state file, for whoever shows the demo.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from flowpilot_desktop.core.errors import PsaNotFound, PsaRefused, PsaUnreachable
-from flowpilot_desktop.core.ports import Clock
+from flowpilot_desktop.core.ports import Clock, Psa
 from flowpilot_desktop.core.push import (
     NotePayload,
     NoteVisibility,
@@ -55,6 +56,7 @@ from flowpilot_desktop.psa.registry import PsaKeys, PsaOptions
 
 PRACTICE_CONNECTION = PsaConnection(id="practice", provider="practice", name="Practice company")
 
+AWAY_FILE = "practice-away"
 RELATED_LIMIT = 8
 SAME_DEVICE = "Same configuration"
 NO_TIME_WORDS = "Please update the status of this ticket before entering time."
@@ -68,7 +70,7 @@ log = logging.getLogger(__name__)
 
 def create(
     connection: PsaConnection, keys: PsaKeys | None, clock: Clock, options: PsaOptions
-) -> PracticePsa:
+) -> Psa:
     """Make the practice company; it needs no keys."""
     del keys
     return PracticePsa(
@@ -113,6 +115,7 @@ class PracticePsa:
         self._connection = connection
         self._clock = clock
         self._state_file = state_file
+        self._away_file = state_file.with_name(AWAY_FILE) if state_file else None
         self._facts = practice_company.facts()
         self._members = {facts["identifier"]: facts for facts in self._facts["members"]}
         self._boards: dict[int, Facts] = {facts["id"]: facts for facts in self._facts["boards"]}
@@ -318,7 +321,7 @@ class PracticePsa:
     async def _reach(self) -> None:
         if self.latency:
             await asyncio.sleep(self.latency)
-        if self.away:
+        if self.away or (self._away_file is not None and self._away_file.exists()):
             raise PsaUnreachable("The practice company is switched away.")
 
     def _found(self, ticket_id: str, record_kind: RecordKind | None = None) -> Facts:

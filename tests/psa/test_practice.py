@@ -18,7 +18,12 @@ from flowpilot_desktop.core.push import (
 )
 from flowpilot_desktop.core.redaction import Redactor
 from flowpilot_desktop.core.ticket import RecordKind, Reference, TicketQuery, TicketScope
-from flowpilot_desktop.psa.practice import PRACTICE_CONNECTION, PracticePsa, practice_members
+from flowpilot_desktop.psa.practice import (
+    AWAY_FILE,
+    PRACTICE_CONNECTION,
+    PracticePsa,
+    practice_members,
+)
 from flowpilot_desktop.psa.registry import PsaOptions, create
 from tests.simulators.virtual import VirtualClock
 
@@ -161,6 +166,16 @@ async def test_the_switch_plays_an_outage(psa):
     psa.away = False
     highest = await psa.highest_record(TICKET, PushKind.NOTE, SERVICE)
     assert await psa.add_note(TICKET, SERVICE, a_note("Hello")) > highest
+
+
+async def test_a_file_plays_an_outage_from_outside(clock, tmp_path):
+    psa = PracticePsa(clock=clock, state_file=tmp_path / "practice.json")
+    assert (await psa.ticket(TICKET)).id == TICKET
+    (tmp_path / AWAY_FILE).touch()
+    with pytest.raises(PsaUnreachable):
+        await psa.ticket(TICKET)
+    (tmp_path / AWAY_FILE).unlink()
+    assert (await psa.ticket(TICKET)).id == TICKET
 
 
 async def test_time_that_ends_before_it_begins_is_refused(psa):

@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING
 from flowpilot_desktop.psa.connectwise.adapter import ConnectWisePsa
 
 if TYPE_CHECKING:
-    from flowpilot_desktop.core.ports import Clock
+    from flowpilot_desktop.core.ports import Clock, Psa
     from flowpilot_desktop.core.ticket import PsaConnection
     from flowpilot_desktop.psa.registry import PsaKeys, PsaOptions
 
 __all__ = ["ConnectWisePsa", "create"]
 
 
-def create(
-    connection: PsaConnection, keys: PsaKeys, clock: Clock, options: PsaOptions
-) -> ConnectWisePsa:
+def create(connection: PsaConnection, keys: PsaKeys, clock: Clock, options: PsaOptions) -> Psa:
     """Make an adapter; nothing is sent before its first call."""
     return ConnectWisePsa(connection, keys, clock, api_version=options.api_version)
