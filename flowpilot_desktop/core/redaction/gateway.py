@@ -128,6 +128,20 @@ class Redactor:
         text = json.dumps(self.redact_values(value), ensure_ascii=False)
         return RedactedText(text, self._masked(text), _SEAL)
 
+    def redact_parts(self, parts: Iterable[str]) -> RedactedText:
+        """Return parts as one text, each redacted by itself.
+
+        No secret is looked for across the edge of a part, so a text that ends in "the password
+        is" can't take away what follows. A value that a later part gives away is masked in all.
+        """
+        with self._lock:
+            known = len(self._placeholders)
+            texts = [self.redact(part).text for part in parts]
+            if len(self._placeholders) > known and len(texts) > 1:
+                texts = [self.redact(text).text for text in texts]
+            text = "".join(texts)
+            return RedactedText(text, self._masked(text), _SEAL)
+
     # How it is done
 
     def _redacted_under(self, key: str, value: JsonValue, named: str | None) -> JsonValue:

@@ -100,7 +100,10 @@ class Reading:
 
 def read(text: str) -> Reading:
     """Read a text. Linear in its length; plain ASCII costs one copy."""
-    plain = PLACEHOLDER.sub(lambda match: BLANK * len(match[0]), text) if "[" in text else text
+    # A NUL of the text's own must not pass for a placeholder.
+    plain = text.replace(BLANK, "\ufffd")
+    if "[" in plain:
+        plain = PLACEHOLDER.sub(lambda match: BLANK * len(match[0]), plain)
     if plain.isascii():
         return Reading(plain, plain.lower(), int)
     plain = plain.translate(_SAME_LENGTH)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from flowpilot_desktop.core.redaction.reading import BLANK
+
 _TALK = frozenset(
     """
     a about above absent accepted active again all allowed already also always an and any anything
@@ -198,8 +200,9 @@ class Value:
 _QUOTED = re.compile(r"\\?([\"'`])((?:(?!\1)[^\n]){1,400}?)\\?\1")
 _CHUNK = re.compile(r"[^\s]{1,8192}")
 _NEXT_FIELD = re.compile(
-    r";(?:\s|$|[\w .-]{1,40}=)|,(?=\s?[\w\"' .-]{1,40}[:=])|</|\\?\"[,}\]]|&&|\x00"
+    r";(?:\s|$|[\w .-]{1,40}[:=])|,(?=\s?[\w\"' .-]{1,40}[:=])|</|\\?\"[,}\]]|&&|\x00"
 )
+_BLANKS = re.compile(f"{BLANK}+")
 _ADDRESS_END = re.compile(r"[&#\"'<>]")
 
 
@@ -208,6 +211,12 @@ def value_at(plain: str, start: int, *, in_address: bool = False) -> Value | Non
 
     With `in_address` it is part of a query string and ends at "&".
     """
+    blanks = _BLANKS.match(plain, start)
+    if blanks is not None:
+        # A placeholder is a value already, but nobody hides another one behind it.
+        start = blanks.end()
+        if _NEXT_FIELD.match(plain, start):
+            return None
     quoted = _QUOTED.match(plain, start)
     if quoted is not None:
         return Value(*quoted.span(2), quoted=True)
