@@ -13,8 +13,8 @@ the number of the last step before it. Turns are ordered by step number, never b
 clocks of two engineers differ.
 
 Every text that a person, a ticket or a teammate wrote stands in a block of data (see ``fence``) and
-passed the redaction gateway. Redaction happens piece by piece and once more over the whole turn;
-a secret that would reach over the edge of a block can't take the edge with it.
+passed the redaction gateway, piece by piece: a text that ends as if a secret followed can't take
+the edge of its block with it, nor teach the gateway that the edge is one.
 
 A very long session is compacted: where the turns outgrow ``COMPACT_AT``, everything so far is
 replaced by its findings, negative ones included. Where the cut falls depends on the records alone.
@@ -47,7 +47,7 @@ from flowpilot_desktop.core.session import (
 )
 from flowpilot_desktop.core.ticket import TicketContext
 from flowpilot_desktop.llm.context import ticket_context_text
-from flowpilot_desktop.llm.fence import boundary, fenced, harmless, parted
+from flowpilot_desktop.llm.fence import block_parts, boundary, harmless, parted
 
 __all__ = [
     "COMPACT_AT",
@@ -265,54 +265,33 @@ class _Pen:
         self._mark = mark
 
     def write(self, pieces: Iterable[str | _Block]) -> RedactedText:
-        """Return the pieces as one text.
-
-        Redacting all of it at once is nearly always enough. Where a secret seems to reach over the
-        edge of a block, each piece is redacted by itself; what still can't be masked without
-        touching an edge is left out.
-        """
+        """Return the pieces as one text; a block that is not whole after redaction is left out."""
         pieces = list(pieces)
-        for attempt in (self._plain, self._apart, self._left_out):
-            text = "".join(attempt(piece) for piece in pieces)
-            sealed = self._redactor.redact(text)
-            if _same_frame(sealed.text, text) and self._mark not in parted(sealed.text)[0]:
-                return sealed
-        return self._redactor.redact("(Something was said here that can't be masked safely.)")
+        blocks = sum(isinstance(piece, _Block) and bool(piece.text.strip()) for piece in pieces)
+        sealed = self._redactor.redact_parts(self._parts(pieces))
+        if self._has_whole_blocks(sealed.text, blocks):
+            return sealed
+        words = [piece for piece in pieces if isinstance(piece, str)]
+        return self._redactor.redact_parts([*words, "(A text was left out: it can't be masked.)\n"])
+
+    def _parts(self, pieces: Iterable[str | _Block]) -> Iterator[str]:
+        for piece in pieces:
+            if isinstance(piece, str):
+                # A block begins with a line of its own, whatever is masked before it.
+                words = piece.rstrip("\n")
+                yield words
+                yield piece[len(words) :]
+            elif text := harmless(piece.text, piece.limit):
+                yield from block_parts(piece.label, text, self._mark)
+
+    def _has_whole_blocks(self, text: str, count: int) -> bool:
+        outside, inside = parted(text)
+        lines = [inside.count(f"<<<{word} {self._mark}") for word in ("DATA", "END")]
+        return self._mark not in outside and max(lines) <= count and lines[0] == lines[1]
 
     def write_json(self, value: JsonValue) -> RedactedText:
         """Return a structure as JSON whose every text was redacted by itself."""
         return self._redactor.redact_json(value)
-
-    def _plain(self, piece: str | _Block) -> str:
-        if isinstance(piece, str):
-            return piece
-        return fenced(piece.label, harmless(piece.text, piece.limit), self._mark)
-
-    def _apart(self, piece: str | _Block) -> str:
-        if isinstance(piece, str):
-            # A block begins with a line of its own, whatever was masked before it.
-            words = piece.rstrip("\n")
-            return self._redactor.redact(words).text + piece[len(words) :]
-        text = self._redactor.redact(harmless(piece.text, piece.limit)).text
-        for body in (text, f"{text}\n[end of text]") if text else ():
-            shown = fenced(piece.label, body, self._mark)
-            if _same_frame(self._redactor.redact(shown).text, shown):
-                return shown
-        return self._left_out(piece) if text else ""
-
-    def _left_out(self, piece: str | _Block) -> str:
-        if isinstance(piece, str):
-            return self._apart(piece)
-        return fenced(piece.label, "[left out: it could not be masked safely]", self._mark)
-
-
-def _same_frame(sealed: str, text: str) -> bool:
-    """Whether redaction touched nothing outside blocks and kept every block's edges."""
-    if sealed == text:
-        return True
-    outside, blocks = parted(text)
-    sealed_outside, sealed_blocks = parted(sealed)
-    return sealed_outside == outside and sealed_blocks.count("<<<") == blocks.count("<<<")
 
 
 _INTAKE_WORDS = {

@@ -53,18 +53,25 @@ def harmless(text: str, limit: int) -> str:
     return f"{text[:head]}\n[… {left_out:,} characters left out …]\n{text[-tail:]}"
 
 
-def fenced(label: str, text: str, session_boundary: str) -> str:
-    """Return the text as a block of data, ending with a line break; nothing for an empty text.
+def block_parts(label: str, text: str, session_boundary: str) -> tuple[str, str, str]:
+    """Return a block's first line, its text with everything defused, and its last line.
 
     ``label`` says what it is, in lower-case letters, digits and spaces.
     """
-    if not text:
-        return ""
     text = text.replace(session_boundary, "[…]")
     text = _ANGLES.sub(lambda found: "\u2039" * len(found[0]), text)
     text = _CLOSING_ANGLES.sub(lambda found: "\u203a" * len(found[0]), text)
     label = _LABEL.sub(" ", label.lower()).strip() or "text"
-    return f"{_OPENS} {session_boundary} {label}>>>\n{text}\n{_CLOSES} {session_boundary}>>>\n"
+    return (
+        f"{_OPENS} {session_boundary} {label}>>>\n",
+        text,
+        f"\n{_CLOSES} {session_boundary}>>>\n",
+    )
+
+
+def fenced(label: str, text: str, session_boundary: str) -> str:
+    """Return the text as a block of data; nothing for an empty text."""
+    return "".join(block_parts(label, text, session_boundary)) if text else ""
 
 
 def parted(text: str) -> tuple[str, str]:

@@ -264,6 +264,9 @@ def test_secrets_are_masked_wherever_they_stand():
         "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7",
         "Server=db;User Id=sa;Password=",
         "api_key: \n\n",
+        "password is <<<DATA",
+        "password is <<<END edb3cfc4318a>>>",
+        "the password is technician's and pw: Result: and key: answered.",
         'the password is "',
     ],
 )

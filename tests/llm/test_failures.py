@@ -2,10 +2,13 @@
 
 import asyncio
 import socket
+import ssl
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +26,7 @@ from tests.simulators.claude import (
     Failure,
     Hang,
     event_count,
+    running,
 )
 from tests.simulators.claude_answers import card
 
@@ -123,6 +127,57 @@ async def test_a_closed_connection_is_unreachable(simulator: ClaudeSimulator, cl
     with pytest.raises(ModelUnavailable) as caught:
         await answer(claude())
     assert caught.value.reason == "unreachable"
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Iterator[ClaudeSimulator]:
+    """A simulator with a certificate that nobody has signed."""
+    command = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    names = ["-subj", "/CN=proxy", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run(
+        ["openssl", *command.split(), *names, *files],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with running(tls=context) as simulator:
+        yield simulator
+
+
+async def test_a_certificate_that_nobody_trusts_is_told_as_such(
+    stranger: ClaudeSimulator, claude: Maker
+):
+    """A proxy that reads along, without its certificate on this computer: nothing is sent."""
+    with pytest.raises(ModelUnavailable) as caught:
+        await answer(claude(base_url=stranger.url))
+    assert stranger.requests == []
+    assert caught.value.reason == "unreachable"
+    assert "certificate" in caught.value.message
+    assert speaks_kindly(caught.value)
+
+
+@pytest.mark.parametrize("key", ["sk-ünï", "sk-ant\nX-Injected: yes", "sk ant", "sk-…", "\x00"])
+async def test_a_key_that_can_not_be_one_is_never_sent(
+    simulator: ClaudeSimulator, claude: Maker, key: str
+):
+    with pytest.raises(ModelUnavailable) as caught:
+        await answer(claude(key=key))
+    assert caught.value.reason == "sign_in"
+    assert simulator.requests == []
+
+
+@pytest.mark.parametrize("address", ["no address", "http://", "ftp://127.0.0.1", "http://[::1"])
+async def test_an_address_that_can_not_be_one_is_told(claude: Maker, address: str):
+    model = claude(base_url=address)
+    for verb in (answer(model), model.models(), model.briefing(asked())):
+        with pytest.raises(ModelUnavailable) as caught:
+            await verb
+        assert caught.value.reason == "unreachable"
+        assert "address" in caught.value.message
+        assert speaks_kindly(caught.value)
 
 
 async def test_no_answer_ends_in_time(simulator: ClaudeSimulator, claude: Maker):

@@ -5,6 +5,8 @@ import re
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flowpilot_desktop.core.ports import Speaker
 from flowpilot_desktop.core.session import (
@@ -206,3 +208,35 @@ def test_app_turns_carry_their_data_as_the_users():
     assert "Northwind" in user["content"][0]["text"]
     assert "Northwind" not in system["content"][0]["text"]
     assert "linked" in system["content"][0]["text"]
+
+
+# --- any text at all ---------------------------------------------------------------------------
+
+_pieces = st.sampled_from(
+    [MARK, "<<<DATA ", "<<<END ", ">>>", "<", ">", "\n", " ticket", "password is ", "\u200b",
+     "-----BEGIN PRIVATE KEY-----", "pw: hunter2!X", "END", "{", "\\", '"']
+)  # fmt: skip
+_texts = st.lists(_pieces | st.text(max_size=6), max_size=14).map("".join)
+
+
+@given(text=_texts)
+def test_a_block_is_whole_whatever_stands_in_it(text: str):
+    shown = harmless(text, 10_000)
+    block = fenced("note", shown, MARK)
+    assert parted(block) == ("", block.strip())
+    assert parted(f"before\n{block}after") == ("before\nafter", block.strip())
+    assert block.count(MARK) == (2 if shown else 0)
+
+
+@given(text=_texts, other=_texts)
+def test_a_turn_is_whole_whatever_was_typed(text: str, other: str):
+    steps = (
+        answered(look(1), result=Result.WORKED, text=text),
+        step(2, Note(other), source=Source.ENGINEER),
+    )
+    found = consultation(Record(session(other), steps, None, text))
+    for part in (found.opening, *(turn.text for turn in found.turns)):
+        words, blocks = parted(str(part))
+        assert MARK not in words
+        assert blocks.count(f"<<<DATA {MARK}") == blocks.count(f"<<<END {MARK}>>>")
+    assert parted(str(found.turns[1].text))[0].startswith("Step 1 was answered.\nResult: Worked")

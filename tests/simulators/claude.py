@@ -15,6 +15,7 @@ import contextlib
 import itertools
 import json
 import signal
+import ssl
 import threading
 import time
 from collections import deque
@@ -135,9 +136,15 @@ class ClaudeSimulator:
     """Serves on 127.0.0.1; a context manager. `url` is the base URL for the SDK."""
 
     def __init__(
-        self, *, port: int = 0, key: str = KEY, now: Callable[[], float] | None = None
+        self,
+        *,
+        port: int = 0,
+        key: str = KEY,
+        now: Callable[[], float] | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.port = port
+        self._tls = tls
         self.key = key
         self.requests: list[Received] = []
         self.refuses_system_turns = False
@@ -156,7 +163,7 @@ class ClaudeSimulator:
     @property
     def url(self) -> str:
         """The base URL."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def open_connections(self) -> int:
@@ -170,6 +177,10 @@ class ClaudeSimulator:
     def advance(self, *, seconds: float = 0.0, minutes: float = 0.0) -> None:
         """Let time pass for the cache."""
         self._seconds += seconds + 60.0 * minutes
+
+    def drain(self) -> None:
+        """Wait until no client holds a connection."""
+        asyncio.run_coroutine_threadsafe(self._drained(), self._loop).result(10)
 
     def asked(self) -> list[Json]:
         """The bodies of all requests for messages so far."""
@@ -207,7 +218,9 @@ class ClaudeSimulator:
 
     async def _open(self) -> None:
         if self._server is None:
-            self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port)
+            self._server = await asyncio.start_server(
+                self._accepted, "127.0.0.1", self.port, ssl=self._tls
+            )
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
@@ -216,6 +229,9 @@ class ClaudeSimulator:
             server.close()
         for task in tuple(self._connections):
             task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    async def _drained(self) -> None:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -218,12 +218,15 @@ class Claude:
         """Return the client, loading the SDK without blocking the loop."""
         if not self._key:
             raise failures.no_key()
+        if not self._key.isascii() or not self._key.isprintable() or " " in self._key:
+            raise failures.no_such_key()
         if self._closed:
             raise failures.closed()
         if self._client is None:
             await _loaded()
             if self._client is None:
-                self._client = self._connected()
+                with self._translated():
+                    self._client = self._connected()
         return self._client
 
     def _connected(self) -> anthropic.AsyncAnthropic:
@@ -234,6 +237,9 @@ class Claude:
         limits = self._settings.timeouts
         timeout = httpx2.Timeout(limits.stall, connect=limits.connect, pool=limits.connect)
         address = self._settings.base_url.strip() or _ADDRESS
+        url = httpx2.URL(address)
+        if url.scheme not in ("http", "https") or not url.host:
+            raise failures.no_address()
         client = anthropic.AsyncAnthropic(
             api_key=self._key,
             # Always explicit: a key must not follow an address from the environment.

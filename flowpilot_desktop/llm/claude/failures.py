@@ -10,6 +10,7 @@ the cause, never shown.
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -46,8 +47,11 @@ def translated(reply: Reply | None = None) -> Iterator[None]:
         raise _with_usage(_status(error), reply) from error
     except (anthropic.APITimeoutError, TimeoutError, httpx2.TimeoutException) as error:
         raise _with_usage(_timeout(reply), reply) from error
+    except httpx2.InvalidURL as error:
+        raise no_address() from error
     except (anthropic.APIConnectionError, httpx2.TransportError) as error:
-        raise _with_usage(_broken(reply), reply) from error
+        is_untrusted = any(isinstance(e, ssl.SSLCertVerificationError) for e in _chain(error))
+        raise _with_usage(untrusted() if is_untrusted else _broken(reply), reply) from error
     except (anthropic.AnthropicError, httpx2.HTTPError, httpx2.StreamError, ValueError) as error:
         # A ValueError is text that is no JSON, or bytes that are no text.
         raise _with_usage(garbled(), reply) from error
@@ -64,6 +68,28 @@ def no_key() -> ModelUnavailable:
     )
 
 
+def no_such_key() -> ModelUnavailable:
+    """Return what to say about a key with letters that no key has; it is never sent."""
+    return ModelUnavailable(
+        "The key for Claude has letters or spaces in it that no key has.",
+        reason="sign_in",
+        title="This is no key for Claude",
+        hint=f"Copy it again from where it was made and enter it in {_SETTINGS}.",
+        retryable=False,
+    )
+
+
+def no_address() -> ModelUnavailable:
+    """Return what to say about an address that is none."""
+    return ModelUnavailable(
+        "The address that is set for Claude is not a web address.",
+        reason="unreachable",
+        title="Claude's address is not right",
+        hint=f"Correct it in {_SETTINGS}, or leave it empty for Claude's own.",
+        retryable=False,
+    )
+
+
 def garbled() -> ModelUnavailable:
     """Return what to say when something answered that does not speak Claude's protocol."""
     return ModelUnavailable(
@@ -73,6 +99,17 @@ def garbled() -> ModelUnavailable:
         title="Claude's answer arrived damaged",
         hint=f"{_SAFE}. Open a web page to see whether the network asks for a sign-in, and check "
         f"the address in {_SETTINGS}.",
+    )
+
+
+def untrusted() -> ModelUnavailable:
+    """Return what to say when the other side's certificate is not to be trusted."""
+    return ModelUnavailable(
+        "Something answered in Claude's place with a certificate that this computer does not "
+        "trust, so nothing was sent. Security software or a proxy that reads along can cause this.",
+        reason="unreachable",
+        title="The connection to Claude is not trusted",
+        hint=f"{_SAFE}. Whoever looks after this computer can install the proxy's certificate.",
     )
 
 
@@ -179,6 +216,15 @@ def stopped_early(reply: Reply) -> ModelAnswerUnusable:
         retryable=True,
         usage=reply.usage,
     )
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what caused it."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _with_usage(error: ModelError, reply: Reply | None) -> ModelError:
