@@ -47,6 +47,7 @@ RECOVERED_SUMMARY = "Recovered session: its beginning could not be read"
 
 _HEADER = b"SQLite format 3\x00"
 _HEADER_BYTES = 100
+_INTERIOR_PAGE = 5
 _PROBES = 50_000
 _CLEAN_MISSES = 2_000
 """Row numbers in a row that nobody has, after which nothing more is expected."""
@@ -381,7 +382,7 @@ class _Rows:
 
 
 class _readable:  # noqa: N801 - a context manager reads like a function
-    """Opens a damaged store for reading, with a borrowed first page if its own is lost."""
+    """Opens a damaged store for reading, with a borrowed schema if its own is lost."""
 
     def __init__(self, path: Path, sound: Path) -> None:
         self._path = path
@@ -392,7 +393,7 @@ class _readable:  # noqa: N801 - a context manager reads like a function
     def __enter__(self) -> sqlite3.Connection | None:
         self._raw = self._opened(self._path)
         if self._raw is None:
-            self._borrow_first_page()
+            self._borrow_schema()
             self._raw = self._opened(self._scratch)
         return self._raw
 
@@ -413,8 +414,8 @@ class _readable:  # noqa: N801 - a context manager reads like a function
         raw.close()
         return None
 
-    def _borrow_first_page(self) -> None:
-        """Copy the damaged file and give it the first page of a store with the same history.
+    def _borrow_schema(self) -> None:
+        """Copy the damaged file and give it the schema's pages of a store with the same history.
 
         Tables of such stores begin at the same pages; whatever is read is checked as a record.
         """
@@ -424,16 +425,38 @@ class _readable:  # noqa: N801 - a context manager reads like a function
             copy.unlink(missing_ok=True)
             if source.exists() and not source.name.endswith(SIDE_FILES[1]):
                 shutil.copyfile(source, copy)
-        with self._sound.open("rb") as sound:
-            header = sound.read(_HEADER_BYTES)
-            size = int.from_bytes(header[16:18], "big")
-            page = bytearray(header + sound.read(size - _HEADER_BYTES))
-        pages = self._path.stat().st_size // size
-        page[28:32] = pages.to_bytes(4, "big")
-        page[32:40] = bytes(8)  # no free pages are known
-        page[92:96] = page[24:28]
+        pages = _schema_pages(self._sound.read_bytes())
+        size = len(pages[1])
+        first = bytearray(pages[1])
+        first[28:32] = (self._path.stat().st_size // size).to_bytes(4, "big")
+        first[32:40] = bytes(8)  # no free pages are known
+        first[92:96] = first[24:28]
         with self._scratch.open("r+b") as scratch:
-            scratch.write(page)
+            for number, page in {**pages, 1: bytes(first)}.items():
+                scratch.seek((number - 1) * size)
+                scratch.write(page)
+
+
+def _schema_pages(store: bytes) -> dict[int, bytes]:
+    """Return the pages of the tree that holds the schema, by their numbers.
+
+    The layout is https://www.sqlite.org/fileformat2.html#b_tree_pages.
+    """
+    size = int.from_bytes(store[16:18], "big")
+    found: dict[int, bytes] = {}
+    waiting = [1]
+    while waiting:
+        number = waiting.pop()
+        page = store[(number - 1) * size : number * size]
+        found[number] = page
+        header = _HEADER_BYTES if number == 1 else 0
+        if page[header] == _INTERIOR_PAGE:
+            cells = int.from_bytes(page[header + 3 : header + 5], "big")
+            waiting.append(int.from_bytes(page[header + 8 : header + 12], "big"))
+            for place in range(header + 12, header + 12 + 2 * cells, 2):
+                cell = int.from_bytes(page[place : place + 2], "big")
+                waiting.append(int.from_bytes(page[cell : cell + 4], "big"))
+    return found
 
 
 def _listed(counts: Mapping[str, int]) -> str:
