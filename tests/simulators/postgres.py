@@ -193,20 +193,24 @@ class PostgresServer:
         name = f"q_{secrets.token_hex(6)}"
         with self.connect() as control:
             control.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-            admin = None
+        try:
+            database = QueueDatabase(self, name, self.connect(name))
             try:
-                admin = QueueDatabase(self, name, self.connect(name))
-                admin.administration.init(to=version)
-                yield admin
+                database.administration.init(to=version)
+                yield database
             finally:
-                roles = [] if admin is None else admin.roles()
-                if admin is not None:
-                    admin.connection.close()
-                control.execute(
-                    sql.SQL("drop database {} with (force)").format(sql.Identifier(name))
-                )
-                for role in roles:
-                    control.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
+                database.connection.close()
+        finally:
+            self.drop(name)
+
+    def drop(self, name: str) -> None:
+        """Remove a database and the roles that belong to it alone."""
+        with self.connect(name) as connection:
+            roles = QueueDatabase(self, name, connection).roles()
+        with self.connect() as control:
+            control.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+            for role in roles:
+                control.execute(sql.SQL("drop role if exists {}").format(sql.Identifier(role)))
 
     # --- making the cluster -----------------------------------------------------------
 

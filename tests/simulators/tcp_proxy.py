@@ -56,8 +56,8 @@ class TcpProxy:
         self._fault: Fault | None = None
         self._released = asyncio.Event()
         self.port = 0
-        self.struck = False
-        """Whether the armed fault has happened."""
+        self.struck = asyncio.Event()
+        """Set when the armed fault has happened."""
         self.passed: Counter[Direction] = Counter()
         """Messages since `arm`."""
 
@@ -77,7 +77,8 @@ class TcpProxy:
 
     def arm(self, fault: Fault | None) -> None:
         """Begin to count, and let a fault happen once."""
-        self._fault, self.struck = fault, False
+        self._fault = fault
+        self.struck.clear()
         self._released.clear()
         self.passed.clear()
 
@@ -137,10 +138,11 @@ class TcpProxy:
         action: Action | None = None
         if (
             fault is not None
-            and not self.struck
+            and not self.struck.is_set()
             and (fault.direction, fault.message) == (direction, number)
         ):
-            self.struck, action = True, fault.action
+            self.struck.set()
+            action = fault.action
         if link.holed:
             return
         match action:

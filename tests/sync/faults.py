@@ -166,7 +166,7 @@ class Stage:
                 self.counts["heard nothing"] += 1
             except QueueError as error:
                 raise AssertionError(f"{call.name} {fault}: {error!r}") from error
-            assert self.proxy.struck, f"{call.name} {fault} did not happen"
+            assert self.proxy.struck.is_set(), f"{call.name} {fault} did not happen"
             held = self.left_behind(scene)
             if not answers and held == expected and call.name in VERBS:
                 self.counts["heard nothing although it was done"] += 1
