@@ -64,7 +64,6 @@ def run(profile: Profile, *, minimized: bool = False) -> int:
     qt = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(qt, QApplication)
     qt.setApplicationName("FlowPilot")
-    qt.setQuitOnLastWindowClosed(False)
     if raise_first_instance(profile.folder):
         return 0
     profile.folder.mkdir(parents=True, exist_ok=True)
@@ -94,6 +93,7 @@ class Application(QObject):
 
     def __init__(self, qt: QApplication, profile: Profile) -> None:
         super().__init__()
+        qt.setQuitOnLastWindowClosed(False)
         self.qt = qt
         self.profile = profile
         self.events = Events()

@@ -191,7 +191,7 @@ class SettingsViewModel(ViewModel):
         self.changed.emit()
 
     def _connection_of(self, form: PsaForm) -> PsaConnection:
-        site = form.site.strip().removeprefix("https://").removeprefix("http://").strip("/")
+        site = form.site.strip().rstrip("/")
         if not site or not form.company_id.strip():
             raise InvalidInput(
                 "Site and company id are needed.",

@@ -6,7 +6,7 @@ request, when the network is away, and at which durable write the process dies, 
 Whatever the schedule: nothing is there twice, nothing is lost, no status is changed by guess, and
 what does not land says why in the server's words.
 
-``FLOWPILOT_SCHEDULES`` sets how many schedules are tried.
+``PUSH_SCHEDULES`` sets how many schedules are tried.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from tests.simulators.exchange import (
 )
 from tests.simulators.virtual import VirtualClock, VirtualNetwork
 
-SCHEDULES = int(os.environ.get("FLOWPILOT_SCHEDULES", "400"))
+SCHEDULES = int(os.environ.get("PUSH_SCHEDULES", "120"))
 SITE = PsaConnection("site", "connectwise", "api-na.myconnectwise.net", COMPANY_ID)
 GIVES_UP_AFTER = 60.0
 """Seconds after which the adapter stops waiting for a write."""

@@ -225,6 +225,7 @@ class ResolvePage(QWidget):
         self._fill(self.note, model.note)
         for editor in (self.summary, self.action, self.note):
             editor.setReadOnly(is_closed)
+            editor.setEnabled(model.preview is not None)  # until then its text may be replaced
         self.again.setVisible(model.note_is_edited and not is_closed)
         masked = model.preview.masked if model.preview else ()
         self.masked.show_text(_masked_words([mask.kind for mask in masked]))
