@@ -19,6 +19,7 @@ from PySide6.QtGui import (
     QFontMetrics,
     QFontMetricsF,
     QKeyEvent,
+    QMouseEvent,
     QPainter,
     QPaintEvent,
     QPen,
@@ -361,6 +362,17 @@ class Meter(QWidget):
         return theme().colour("green" if self._value >= self._tick else "amber")
 
 
+class AnswerButton(Button):
+    """A button that answers a card: the second click of a double click is nothing.
+
+    By then another card may lie under the mouse.
+    """
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Do not press a second time."""
+        event.accept()
+
+
 class OptionButton(QPushButton):
     """An answer to choose: a key cap with its number, and a label that wraps."""
 
@@ -384,6 +396,10 @@ class OptionButton(QPushButton):
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Do not press a second time: by then another card may lie under the mouse."""
+        event.accept()
 
     @property
     def natural_width(self) -> int:

@@ -84,6 +84,7 @@ class Feed(QAbstractScrollArea):
         self._fitted_width = 0
         self._tops: list[int] = [0]
         self._gap = 0
+        self._unit = theme().px(100)
         self._widgets: dict[str, FeedCard] = {}
         self._follows = True
         self._is_arranging = False
@@ -387,8 +388,16 @@ class Feed(QAbstractScrollArea):
 
     @Slot()
     def _measure_anew(self) -> None:
+        anchor = self._anchor()
         self._heights.clear()
-        self._arrange(self._anchor())
+        if self._unit != theme().px(100):
+            # Cards keep the room they were built with: those that hold no text are built anew.
+            self._unit = theme().px(100)
+            focus = self._focused_key()
+            pinned = {item.key for item in self._items if item.pinned}
+            for key in self._widgets.keys() - pinned - {focus}:
+                self._drop(key)
+        self._arrange(anchor)
 
     # --- focus and scrolling ---
 

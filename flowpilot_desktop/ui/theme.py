@@ -178,8 +178,11 @@ class Theme(QObject):
 
     def _wants_dark(self) -> bool:
         if self._appearance is Appearance.SYSTEM:
-            return self._app.styleHints().colorScheme() == Qt.ColorScheme.Dark
+            return self._system_scheme() == Qt.ColorScheme.Dark
         return self._appearance is Appearance.DARK
+
+    def _system_scheme(self) -> Qt.ColorScheme:
+        return self._app.styleHints().colorScheme()
 
     def _follow_system(self) -> None:
         if self._appearance is Appearance.SYSTEM and self.is_dark != self._wants_dark():

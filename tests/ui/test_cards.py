@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QApplication, QLabel
 
 from flowpilot_desktop.core.ports import StepProgress
@@ -20,10 +21,11 @@ from flowpilot_desktop.core.session import (
     checked_response,
 )
 from flowpilot_desktop.ui.cards import CARD_WIDGETS, CardContent, StepCard
+from flowpilot_desktop.ui.cards import card as card_module
 from flowpilot_desktop.ui.cards.card import KIND_ICONS, KIND_WORDS
 from flowpilot_desktop.ui.cards.verdict import RISK_WORDS, CommandBox
 from flowpilot_desktop.ui.cards.writing import StandingCard, StandingContent, WritingCard
-from flowpilot_desktop.ui.controls import Badge, Button
+from flowpilot_desktop.ui.controls import AnswerButton, Badge, Button, OptionButton
 from tests import samples
 
 KINDS = pytest.mark.parametrize("kind", list(StepKind))
@@ -184,6 +186,60 @@ def test_the_focus_stays_on_a_card_that_is_busy(shown, qtbot):
     card._options[1].setFocus()
     card._options[1].click()
     assert QApplication.focusWidget() is card.frame
+
+
+def test_the_second_click_of_a_double_click_answers_no_other_card(shown, qtbot):
+    for kind in (StepKind.QUESTION, StepKind.ACTION, StepKind.BRIEFING):
+        card, responses = shown(samples.STEPS_BY_KIND[kind])
+        buttons = card.findChildren(OptionButton) + card.findChildren(AnswerButton)
+        assert buttons
+        for button in buttons:
+            at = button.rect().center()
+            second = QMouseEvent(
+                QEvent.Type.MouseButtonDblClick,
+                at.toPointF(),
+                button.mapToGlobal(at).toPointF(),
+                Qt.MouseButton.LeftButton,
+                Qt.MouseButton.LeftButton,
+                Qt.KeyboardModifier.NoModifier,
+            )
+            QApplication.sendEvent(button, second)
+            qtbot.mouseRelease(button, Qt.MouseButton.LeftButton)
+        assert responses == []
+
+
+def test_a_key_held_down_does_not_answer_the_card_that_comes(shown, monkeypatch):
+    card, responses = shown(samples.STEPS_BY_KIND[StepKind.QUESTION])
+    held = QKeyEvent(
+        QEvent.Type.KeyPress, Qt.Key.Key_1, Qt.KeyboardModifier.NoModifier, "1", autorep=True
+    )
+    assert card.take_key(held)
+    assert responses == []
+    monkeypatch.setattr(card_module, "SETTLING_MS", 60_000)
+    once = QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_1, Qt.KeyboardModifier.NoModifier, "1")
+    assert card.take_key(once)
+    assert responses == []
+    monkeypatch.setattr(card_module, "SETTLING_MS", 0)
+    assert card.take_key(once)
+    assert len(responses) == 1
+
+
+def test_words_typed_go_along_with_a_chosen_answer(shown, qtbot):
+    card, responses = shown(samples.STEPS_BY_KIND[StepKind.QUESTION])
+    qtbot.keyClicks(card._edit, "on both ends")
+    card.press(1)
+    assert responses.pop()[1] == Response(option="1200", text="on both ends")
+
+
+def test_the_focus_frame_moves_nothing(shown, qtbot):
+    card, _ = shown(samples.STEPS_BY_KIND[StepKind.QUESTION])
+    with qtbot.waitActive(card):
+        card.activateWindow()
+    card._edit.setFocus()
+    before = card.title.mapTo(card, card.title.rect().topLeft()), card.fit(700)
+    card.take_focus()
+    assert card.frame.hasFocus()
+    assert (card.title.mapTo(card, card.title.rect().topLeft()), card.fit(700)) == before
 
 
 def test_a_draft_is_put_back_and_told_while_typing(shown, qtbot):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QFontInfo, QPalette
 from PySide6.QtWidgets import QApplication
 
@@ -62,6 +63,23 @@ def test_light_and_dark_change_palette_and_stylesheet(theme: Theme, qapp: QAppli
         sheets.add(qapp.styleSheet())
     assert len(sheets) == 2
     assert not any("$" in sheet for sheet in sheets)
+
+
+def test_the_systems_choice_is_followed_until_one_is_made(
+    theme: Theme, qapp: QApplication, monkeypatch
+):
+    """The platform of the tests has no choice of its own: it is put into the system's mouth."""
+    hints = qapp.styleHints()
+    said = Qt.ColorScheme.Light
+    monkeypatch.setattr(theme, "_system_scheme", lambda: said)
+    theme.show(Appearance.SYSTEM)
+    for said in (Qt.ColorScheme.Dark, Qt.ColorScheme.Light):
+        hints.colorSchemeChanged.emit(said)
+        assert theme.is_dark is (said is Qt.ColorScheme.Dark)
+    theme.show(Appearance.LIGHT)
+    said = Qt.ColorScheme.Dark
+    hints.colorSchemeChanged.emit(said)
+    assert not theme.is_dark
 
 
 def test_the_size_of_text_scales_everything(theme: Theme, qapp: QApplication, qtbot):

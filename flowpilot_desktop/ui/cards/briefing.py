@@ -17,7 +17,7 @@ from flowpilot_desktop.core.session import (
     Response,
 )
 from flowpilot_desktop.ui.cards.card import StepCard
-from flowpilot_desktop.ui.controls import Button, FoldedText
+from flowpilot_desktop.ui.controls import AnswerButton, Button, FoldedText
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
 
@@ -92,9 +92,9 @@ class BriefingCard(StepCard):
         rows.addWidget(self._answer_field(words, "What you know already", sends=False))
         line = QHBoxLayout()
         line.setSpacing(theme().px(8))
-        go_on = Button("Continue Where They Left Off", variant="amber", parent=self.frame)
+        go_on = AnswerButton("Continue Where They Left Off", variant="amber", parent=self.frame)
         go_on.clicked.connect(self._continue)
-        fresh = Button("Start Fresh With Context", parent=self.frame)
+        fresh = AnswerButton("Start Fresh With Context", parent=self.frame)
         fresh.clicked.connect(self._start_fresh)
         line.addWidget(go_on)
         line.addWidget(fresh)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import QElapsedTimer, Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
@@ -38,6 +38,8 @@ KIND_WORDS = {
 }
 _SOURCE_WORDS = {Source.CLAUDE: "Claude", Source.FLOW: "Flow"}
 _BUBBLE_SHARE = 0.78
+SETTLING_MS = 250
+"""How long a new card takes no number keys, so that none answers it by accident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class StepCard(FeedCard):
         self.content = content
         self.step = content.step
         self._was_sent = False
+        self._age = QElapsedTimer()
+        self._age.start()
         self._edit: AnswerEdit | None = None
         px = theme().px
         outer = QVBoxLayout(self)
@@ -239,8 +243,11 @@ class StepCard(FeedCard):
         )
         if not plain or not text or not self.content.is_live or self.content.is_busy:
             return False
-        if text.isdecimal() and text.isascii() and self.press(int(text)):
-            return True
+        if text.isdecimal() and text.isascii():
+            # A key held down, or struck twice, must not answer the card that has just come.
+            is_meant = not event.isAutoRepeat() and self._age.hasExpired(SETTLING_MS)
+            if not is_meant or self.press(int(text)):
+                return True
         if self._edit is not None and text.isprintable() and not text.isspace():
             self._edit.setFocus(Qt.FocusReason.OtherFocusReason)
             self._edit.insertPlainText(text)

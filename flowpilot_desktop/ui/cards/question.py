@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout
 
 from flowpilot_desktop.core.session import Question, Response
 from flowpilot_desktop.ui.cards.card import StepCard
-from flowpilot_desktop.ui.controls import Button, OptionButton
+from flowpilot_desktop.ui.controls import AnswerButton, OptionButton
 from flowpilot_desktop.ui.theme import theme
 
 
@@ -41,7 +41,7 @@ class QuestionCard(StepCard):
         else:
             line.addStretch(1)
         if body.skip_allowed:
-            skip = Button("Skip", icon="skip", variant="quiet", hint="Skip this question")
+            skip = AnswerButton("Skip", icon="skip", variant="quiet", hint="Skip this question")
             skip.clicked.connect(self._skip)
             line.addWidget(skip)
         if line.count():
@@ -77,7 +77,7 @@ class QuestionCard(StepCard):
     def _choose(self) -> None:
         sender = self.sender()
         if isinstance(sender, OptionButton):
-            self._answer(Response(option=sender.property("answer")))
+            self._answer(Response(option=sender.property("answer"), text=self._typed))
 
     @Slot()
     def _send(self) -> None:
@@ -87,4 +87,4 @@ class QuestionCard(StepCard):
 
     @Slot()
     def _skip(self) -> None:
-        self._answer(Response(skipped=True))
+        self._answer(Response(text=self._typed, skipped=True))

@@ -21,7 +21,7 @@ from flowpilot_desktop.core.session import (
     Verification,
 )
 from flowpilot_desktop.ui.cards.card import StepCard
-from flowpilot_desktop.ui.controls import Button, CodeBox, FoldedText, IconView
+from flowpilot_desktop.ui.controls import AnswerButton, Button, CodeBox, FoldedText, IconView
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
 
@@ -106,10 +106,10 @@ class VerdictCard(StepCard):
         rows.addWidget(self._answer_field(self.placeholder, "What you saw", sends=False))
         line = QHBoxLayout()
         line.setSpacing(theme().px(8))
-        self._buttons: list[Button] = []
+        self._buttons: list[AnswerButton] = []
         for number, (words, result) in enumerate(self.verdicts, 1):
             variant = "primary" if result is Result.WORKED else ""
-            button = Button(words, variant=variant, hint=f"Press {number}", parent=self.frame)
+            button = AnswerButton(words, variant=variant, hint=f"Press {number}", parent=self.frame)
             button.setAccessibleName(words)
             button.setProperty("result", result.value)
             button.clicked.connect(self._choose)
