@@ -54,6 +54,9 @@ _COMMANDS = (
              "7z", "rar", "zip", wary=True),
     _command(rf"\b(?:sqlcmd|osql|bcp|isql|impdp)(?:\.exe)?\b[^\n]{{0,300}}?\s(?-i:-P)\s*{_ARG}",
              "sqlcmd", "osql", "bcp", "isql"),
+    _command(r"\bsqlplus(?:\.exe)?\s+(?:-\w+\s+)?[\w.]{1,64}/([^\s@/]{1,200})", "sqlplus"),
+    _command(r"\b(?:enter|use|type)\s+(\d{6,8}|\d{3}[ -]\d{3})\s+(?:to|as|for|when)\b",
+             "enter", "use ", "type", kind="one-time code"),
     _command(rf"\bredis-cli\b[^\n]{{0,200}}?\s-a\s+{_ARG}", "redis-cli"),
     _command(rf"\bldap\w+\b[^\n]{{0,300}}?\s-w\s+{_ARG}", "ldap"),
     _command(r"\bcurl(?:\.exe)?\b[^\n]{0,400}?\s(?:-u|--user|--proxy-user)[ =]?[\"']?"

@@ -265,7 +265,7 @@ def _neighbourhoods(text: str, places: Sequence[int]) -> Iterator[tuple[int, int
     """Yield disjoint stretches around the places, twice as wide as detectors look."""
     low = high = -1
     for place in places:
-        if place - 2 * _REACH > high:
+        if high < 0 or place - 2 * _REACH > high:
             if high >= 0:
                 yield low, high
             low = max(0, place - 2 * _REACH)

@@ -35,7 +35,8 @@ _SHORT_PASSWORDS = _any(
 _CODE_SENDERS = _any(
     "verification", "security", "confirmation", "one[- ]time", "otp", "mfa", "2fa", "sms",
     "authenticator", "authentication", "auth", "login", "log-?in", "sign-?in", "text",
-    r"\d-digit", "apple id", "google", "microsoft", "duo",
+    r"\d-digit", "apple id", "google", "microsoft", "duo", "teams", "zoom", "whatsapp",
+    "signal", "amazon", "paypal", "facebook", "okta", "slack",
 )  # fmt: skip
 # In this order: the first alternative that fits wins.
 _GROUPS = {
@@ -51,7 +52,7 @@ _GROUPS = {
     ) + "(?![-_ ](?:secret|seed|key|setup))",
     "backup": _LEFT + _any("backup", "recovery", "emergency", "scratch") + "[- ]codes?",
     "pin": _LEFT + _any(
-        "pin(?:[- ]?(?:code|number))?", "puk2?",
+        "pin(?:'s|[- ]?(?:code|number))?", "puk2?", "alarm",
         "(?:alarm|safe|door|gate|keypad|entry|lock|disarm)[- ](?:code|pin)",
     ),
     "seed": _LEFT + _any(
@@ -60,7 +61,7 @@ _GROUPS = {
     ),
     "licence": _any(
         "(?:licen[cs]e|product|activation|cd|lizenz|produkt)[-_ ]?(?:key|code|schlüssel)",
-        "serial(?: number)? ?/ ?licen[cs]e key",
+        "serial(?: number)? ?/ ?licen[cs]e key", "licen[cs]e(?: id)? ?/ ?key",
     ),
     "recovery": _any("recovery", "wiederherstellungs") + "[-_ ]?(?:key|schlüssel)",
     "content": _any(
@@ -70,7 +71,7 @@ _GROUPS = {
     "wifi": _LEFT + _any(
         "(?:wi-?fi|wlan|wpa[23]?|wep|ssid|wireless|network security|hotspot)[-_ ]?(?:network )?"
         "(?:key|pass(?:word)?|passwort|psk|pw|pwd|schlüssel)", "(?:mot de passe|clave) wi-?fi",
-        "psk(?!secret)",
+        "psk(?!secret)", "(?:guest|network|guest network) code",
     ),
     "community": "(?:snmp[- ])?community(?:[- ]string)?",
     "api": _any(
@@ -82,12 +83,13 @@ _GROUPS = {
         "access", "auth", "refresh", "id", "install", "api", "bearer", "session", "security",
         "personal access", "registration", "enrol?lment", "deployment", "sas", "device",
     ) + "?[-_ ]?(?<!un)token",
-    "phrase": "pass-?phrase",
+    "phrase": "pass[- ]?phrase",
     "secret": _any(
         _any("client", "shared", "app", "radius", "ipsec", "vpn", "oauth", "webhook", "signing",
              "jwt", "consumer", "hmac", "pre-?shared") + "?[-_ ]?(?:signing )?secret(?: value)?",
         "(?:pre-?)?shared[-_ ]?key", "psksecret", "isakmp key",
     ),
+    "key": _LEFT + _any("key", "api"),
     "password": _any(_PASSWORDS, _LEFT + _SHORT_PASSWORDS, "(?:access|zugangs)[- ]code"),
 }  # fmt: skip
 _NAMES = re.compile(
@@ -109,11 +111,13 @@ _KINDS = {
     "api": "API key",
     "token": "token",
     "secret": "secret",
+    "key": "API key",
 }
 # Every name contains one of these.
 _CORES = (
-    "pass", "pw", "kennw", "mdp", "contrase", "clave", "wachtwoord", "parol", "haslo", "hasla",
-    "hasło", "hasła", "senha", "senord", "adgangskode", "kodeord", "salasana", "jelsz", "geslo",
+    "pass", "pw", "api", "alarm", "kennw", "mdp", "contrase", "clave", "wachtwoord", "parol",
+    "haslo", "hasla", "hasło", "hasła", "senha", "senord", "adgangskode", "kodeord", "salasana",
+    "jelsz", "geslo",
     "lozinka", "heslo", "парол", "κωδικ", "şifre", "sifre", "パスワード", "密码", "密碼",
     "비밀번호",
     "p a s s", "p.a.s.s", "identified by", "code", "código", "codice", "kod wery", "otp", "2fa",
@@ -157,7 +161,8 @@ def secret_name(name: str) -> str | None:
     matches = list(_NAMES.finditer(folded))
     if not matches or not _SUFFIX.fullmatch(folded, matches[-1].end()):
         return None
-    return _KINDS[matches[-1].lastgroup or "password"]
+    group = matches[-1].lastgroup or "password"
+    return None if group == "key" else _KINDS[group]
 
 
 def is_name(text: str) -> bool:

@@ -12,8 +12,8 @@ from flowpilot_desktop.core.redaction.reading import Reading, Span
 from flowpilot_desktop.core.redaction.values import value_at
 
 _WORD = re.compile(
-    r"(?<![^\W\d_])(?:log(?:ged|s)?[- ]?[io]n(?:s|to)?|sign(?:ed|s)?[- ]?in|creds?|credentials?"
-    r"|account|user(?:name)?|anmeldung|anmeldedaten|zugangsdaten|zugang|benutzer|identifiants?"
+    r"(?<![^\W\d_])(?:auto-?log[io]n|log(?:ged|s)?[- ]?[io]n(?:s|to)?|sign(?:ed|s)?[- ]?in|creds?"
+    r"|credentials?|account|user(?:name)?|anmeldung|anmeldedaten|zugangsdaten|zugang|benutzer|identifiants?"
     r"|connexion|usuario|utente|credenciales|gebruiker|inloggegevens|wi-?fi|wlan|ssid|rdp|vpn|ssh"
     r"|web ?gui|admin page)(?![^\W\d_])"
 )
@@ -26,15 +26,15 @@ _PAIR = re.compile(
     r"[ \t]{0,4}(?:[:=(]|is|are|as|with|using|via|mit|for [\w.-]{1,40}:?"
     r"|for [\w.-]{1,40} (?:is|are)|data:|/(?:pass|pw|pwd|password):?(?: is)?)?[ \t]{0,4}"
     r"(?:[:(][ \t]{0,2})?[\"']?(?P<user>[\w.@\\+$-]{1,64})[\"']?"
-    r"(?P<gap>[ \t]{1,3}[/|][ \t]{1,3}|[/|]|:[ \t]?"
+    r"(?P<gap>[ \t]{1,3}(?://|[/|])[ \t]{1,3}|[/|]|:[ \t]?"
     r"|,? (?:and|with|using|und|mit|et|y|e|con|avec|en|met)(?: the)?(?: key| password| pw| pass)? "
     r"|[ \t]-[ \t]|,[ \t]|[ \t]{1,4}(?:pw|pass|pwd|password)[ \t]{1,2})"
 )
-_TIGHT_GAPS = ("/", "|", ":")
+_TIGHT_GAPS = ("/", "//", "|", ":")
 _KNOWN_USER = re.compile(
     r"(?<![\w./\\@-])(?:root|admin|administrator|sa|guest|support|pi|ubnt|cisco|user|ubuntu"
     r"|sysadmin|manager|operator|oracle|postgres|localadmin|tadmin|svc[_-]\w{1,24}"
-    r"|[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4})(?:[ ]{0,2}/[ ]{0,2}|:)(?=\S)"
+    r"|[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4})(?:[ ]{0,2}//?[ ]{0,2}|:)(?=\S)"
 )
 _CHANGE = re.compile(r"(?<![^\W\d_])(?:(?:re)?set|changed?)(?: [\w.-]{1,24}){0,3}? to:? ")
 _TOKEN = re.compile(r"\S{6,160}")

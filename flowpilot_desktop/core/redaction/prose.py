@@ -57,7 +57,7 @@ _STATED = re.compile(
 )
 _STRICT_TAIL = re.compile(_QUALIFIER + r"[^\n:=;.!?\"<>→\x00]{0,70}[:=→][ \t]{0,40}")
 _STATED_FAR = re.compile(
-    _QUALIFIER + rf"[ \t]{{0,4}}{_PREPOSITION}[ \t][^\n:=;!?\"<>\x00]{{1,60}}?[ \t]"
+    _QUALIFIER + rf"[ \t]{{0,4}}{_PREPOSITION}[ \t][^\n:=;!?<>\x00]{{1,60}}?[ \t]"
     rf"(?:(?P<set>{_SET})|(?P<is>{_IS})|(?P<loose>es|er|to))[ \t]*:?[ \t]{{1,4}}"
 )
 _STATED_IN_CLAUSE = re.compile(
@@ -77,7 +77,9 @@ _REMARK = frozenset(
 )
 _FORMS = {
     "pin": re.compile(r"\d[\d-]{2,11}[#*]?(?![\w])"),
-    "code": re.compile(r"(?:\d{3}[ -]?\d{3,5}|\d{4,8}|[a-z]-\d{4,8})(?![\w]|[ -]\d)"),
+    "code": re.compile(
+        r"(?:\d{3}[ -]?\d{3,5}|\d\d \d\d \d\d|\d{4,8}|[a-z]-\d{4,8})(?![\w]|[ -]\d)"
+    ),
     "cvv": re.compile(r"\d{3,4}(?![\w])"),
     "seed": re.compile(r"(?:[a-z2-7]{16,128}|[a-z2-7]{4}(?:[ -][a-z2-7]{4}){3,31})(?![a-z0-9])"),
     "licence": re.compile(
@@ -174,9 +176,11 @@ def _forward(plain: str, folded: str, name: Name) -> Span | None:
         text, after = plain[value.start : value.end], plain[value.end : value.end + 24]
         if accepts(text, after) or (
             value.quoted
-            and pattern in (_STRONG, _STATED)
             and name.group == "password"
-            and _is_quoted_phrase(text)
+            and (
+                (pattern in (_STRONG, _STATED) and _is_quoted_phrase(text))
+                or (pattern is _BARE and _is_quoted_word(text))
+            )
         ):
             return value.start, value.end, name.kind
     return _on_next_line(plain, folded, name) if name.group in ("password", "wifi") else None
@@ -193,6 +197,8 @@ def _attempts(  # noqa: C901 - one small rule for each form
             return values.is_mixture(value)  # "pass: 14, fail: 2"
         if is_password:
             return len(value) > 1 and not values.is_talk(value)
+        if name.group == "key":
+            return values.is_long_key(value, 16)
         return values.is_key(value)
 
     def mixture(value: str, _after: str) -> bool:
@@ -209,6 +215,8 @@ def _attempts(  # noqa: C901 - one small rule for each form
         return lambda value, _after: values.is_key(value) and values.is_mixture(value)
 
     def bare(value: str, _after: str) -> bool:
+        if name.group == "key":
+            return values.is_long_key(value, 16)
         if is_password:
             if name.kind == "Wi-Fi key" and value.isdigit():
                 return len(value) >= _SHORTEST_WIRELESS
@@ -224,6 +232,8 @@ def _attempts(  # noqa: C901 - one small rule for each form
         (_STATED_IN_CLAUSE, mixture),
         (_BARE, bare),
     ]
+    if name.group == "key":  # too common a word for more than what stands right behind it
+        spoken = [spoken[0], spoken[-1]]
     qualifier = _QUALIFIER_ALONE.match(folded, name.end)
     follows = qualifier.end() if qualifier else name.end
     if folded[follows : follows + 1].isalpha() and not folded.startswith("reg_", follows):
@@ -238,6 +248,10 @@ def _is_quoted_phrase(text: str) -> bool:
         and any(character.isdigit() for character in text)
         and not values.is_talk(words[0])
     )
+
+
+def _is_quoted_word(text: str) -> bool:
+    return values.is_plain_word(text) and values.is_stated(text, "")
 
 
 def _on_next_line(plain: str, folded: str, name: Name) -> Span | None:
@@ -258,8 +272,8 @@ def _on_next_line(plain: str, folded: str, name: Name) -> Span | None:
 def _of_a_form(folded: str, name: Name) -> Iterator[Span]:
     """Yield a code, PIN, seed or licence key: what has that form, and stands right there."""
     patterns = [_STRONG, _STATED, _STRICT_TAIL, _STATED_FAR]
-    is_pin = name.group == "pin" and folded.startswith(("pin", "voicemail"), name.start)
-    if not is_pin:
+    is_common = name.group == "pin" and folded.startswith(("pin", "alarm"), name.start)
+    if not is_common or folded.startswith("'s", name.end - 2):
         patterns.append(_BARE)
     for pattern in patterns:
         separator = pattern.match(folded, name.end)

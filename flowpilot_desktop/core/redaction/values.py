@@ -177,11 +177,11 @@ def is_key(value: str, least: int = 6) -> bool:
     )
 
 
-def is_long_key(value: str) -> bool:
+def is_long_key(value: str, least: int = 12) -> bool:
     """Tell whether a value can be a key without any separator before it."""
     core = value.strip(".,;:\"'`()")
     return (
-        len(core) >= 12  # noqa: PLR2004 - shorter ones are names
+        len(core) >= least  # shorter ones are names
         and bool(_DIGIT.search(core))
         and bool(_LETTER.search(core))
         and not is_identifier(core)
