@@ -314,8 +314,11 @@ class _Walk:
                 return (index, response) if tried else None
 
     def _is_outdated(self, node: Node, index: int) -> bool:
-        """Return whether something was changed since a question was answered on this walk."""
-        if index < self.fresh or any(step.corrects for step in self.steps[index:]):
+        """Return whether a circle leads back to a question after something was changed.
+
+        Without going back and without a fresh start nothing but a circle comes here again.
+        """
+        if self.fresh or any(step.corrects for step in self.steps[index:]):
             return False
         asked = sum(step.flow_node == node.id for _, step in self._answered())
         changed = any(
