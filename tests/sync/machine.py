@@ -54,6 +54,14 @@ MUTANTS = {
         $$ select null::jsonb $$;
         create or replace function fp.remember(a fp.actor, p_answer jsonb) returns jsonb
         language sql as $$ select p_answer $$;""",
+    "no operation ids but for escalations": """
+        create or replace function fp.earlier(a fp.actor) returns jsonb language sql as
+        $$ select o.answer || '{"replayed": true}' from fp.op o where a.kind = 'escalate'
+           and o.team_id = a.team_id and o.engineer_id = a.engineer_id and o.op_id = a.op $$;
+        create or replace function fp.remember(a fp.actor, p_answer jsonb) returns jsonb
+        language sql as $$ insert into fp.op (team_id, engineer_id, op_id, at, kind, digest, answer)
+        values (a.team_id, a.engineer_id, a.op, a.at, a.kind, a.digest, p_answer)
+        on conflict do nothing; select p_answer $$;""",
     "no fence": """
         create or replace function fp.held(e fp.escalation, a fp.actor, p_fence bigint)
         returns text language sql as $$ select case when e.id is null then 'absent'
@@ -190,7 +198,7 @@ class Machine(RuleBasedStateMachine):
         """Two escalations wait, and everybody knows."""
         for n in (0, 1):
             self.escalate(n, None)
-            self.goes_well(n)
+            self.goes_well_for(self.desktops[n])
         for n in range(len(self.desktops)):
             self.poll(n, saved=True)
 
@@ -230,15 +238,54 @@ class Machine(RuleBasedStateMachine):
         if row := self.pick(promising if k % 4 else rows, k):
             self.queue_up(desktop, "pick_up", row.id)
 
+    @rule(n=who, k=which, count=st.integers(0, 3))
+    def a_hand_off_that_works(self, n: int, k: int, count: int) -> None:
+        """Somebody looks, picks one up, works on it, and all of it arrives."""
+        desktop = self.desktops[n]
+        self.goes_well_for(desktop)
+        self.poll(n, saved=True)
+        row = self.pick(
+            [
+                r
+                for r in desktop.picture.values()
+                if r.state is State.OPEN and r.created_by != desktop.me
+            ],
+            k,
+        )
+        if row is not None:
+            self.queue_up(desktop, "pick_up", row.id)
+            self.goes_well_for(desktop)
+            if count and row.id in desktop.claims:
+                self.queue_up(
+                    desktop,
+                    "append_steps",
+                    row.id,
+                    desktop.claims[row.id],
+                    [self.typed() for _ in range(count)],
+                )
+                self.goes_well_for(desktop)
+
+    @precondition(any_claim)
+    @rule(n=who, k=which)
+    def taken_up_at_the_other_desktop(self, n: int, k: int) -> None:
+        """A desktop fell silent with a claim; its owner, or a teammate, goes on elsewhere."""
+        silent = self.whoever(n, "claims")
+        escalation, _ = self.pick(list(silent.claims.items()), k)
+        self.world.database.lapse_lease(escalation)
+        other = self.pick([d for d in self.desktops if d is not silent], k)
+        self.queue_up(other, "pick_up", escalation)
+        self.goes_well_for(other)
+
+    def typed(self) -> bytes:
+        self.steps_typed += 1
+        return f"step {self.steps_typed}".encode()
+
     @precondition(any_claim)
     @rule(n=who, k=which, count=st.integers(1, 2))
     def type_steps(self, n: int, k: int, count: int) -> None:
         desktop = self.whoever(n, "claims")
         if claim := self.pick(list(desktop.claims.items()), k):
-            steps = []
-            for _ in range(count):
-                self.steps_typed += 1
-                steps.append(f"step {self.steps_typed}".encode())
+            steps = [self.typed() for _ in range(count)]
             self.queue_up(desktop, "append_steps", claim[0], claim[1], steps)
 
     @precondition(any_claim)
@@ -275,7 +322,9 @@ class Machine(RuleBasedStateMachine):
     @rule(n=who)
     def goes_well(self, n: int) -> None:
         """Everything that waits is sent and answered."""
-        desktop = self.whoever(n, "pending")
+        self.goes_well_for(self.whoever(n, "pending"))
+
+    def goes_well_for(self, desktop: Desktop) -> None:
         for item in desktop.pending:
             self.world.counts["arrives"] += 1
             self.accept(desktop, item, self.deliver(desktop, item))

@@ -17,7 +17,7 @@ def test_nothing_is_lost_and_nobody_handles_it_twice(database: QueueDatabase) ->
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("mutant", "seed"), list(zip(MUTANTS, (1, 3, 1), strict=True)))
+@pytest.mark.parametrize(("mutant", "seed"), list(zip(MUTANTS, (1, 1, 3, 0), strict=True)))
 def test_a_server_without_one_of_its_rules_is_caught(
     database: QueueDatabase, mutant: str, seed: int
 ) -> None:
