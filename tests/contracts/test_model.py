@@ -8,6 +8,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 import pytest
@@ -48,6 +49,10 @@ class Stage(Protocol):
         """Return an adapter with the right key."""
         ...
 
+    def hurried(self) -> Model:
+        """Return one that waits half a second for an answer."""
+        ...
+
     def stranger(self) -> Model:
         """Return an adapter with a wrong key."""
         ...
@@ -82,12 +87,14 @@ class ClaudeStage:
 
     def __init__(self, simulator: ClaudeSimulator) -> None:
         self._simulator = simulator
-        self._settings = ModelSettings(
-            base_url=simulator.url, timeouts=Timeouts(connect=2, stall=0.4, whole=2, fast=2)
-        )
+        self._settings = ModelSettings(base_url=simulator.url)
 
     def model(self) -> Model:
         return registry.create(self._settings, KEY)
+
+    def hurried(self) -> Model:
+        limits = Timeouts(whole=0.5, fast=0.5)
+        return registry.create(replace(self._settings, timeouts=limits), KEY)
 
     def stranger(self) -> Model:
         return registry.create(self._settings, "wrong")
@@ -275,12 +282,15 @@ async def test_babble_is_unusable(stage: Stage, model: Model):
     assert caught.value.reason == "malformed"
 
 
-async def test_silence_ends(stage: Stage, model: Model):
+async def test_silence_ends(stage: Stage):
     stage.keeps_silent()
-    async with asyncio.timeout(10):
-        with pytest.raises(ModelUnavailable) as caught:
-            await asked(model)
-    assert caught.value.reason == "timeout"
+    model = stage.hurried()
+    async with asyncio.timeout(30):
+        for verb in (asked(model), model.briefing(consultation())):
+            with pytest.raises(ModelUnavailable) as caught:
+                await verb
+            assert caught.value.reason == "timeout"
+    await model.aclose()
 
 
 async def test_away_is_told_as_such_by_every_verb(stage: Stage, model: Model):

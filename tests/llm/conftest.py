@@ -14,7 +14,8 @@ from flowpilot_desktop.llm import registry
 from flowpilot_desktop.llm.registry import ModelSettings, Timeouts
 from tests.simulators.claude import KEY, ClaudeSimulator, running
 
-QUICK = Timeouts(connect=2.0, stall=0.3, whole=5.0, fast=5.0)
+PATIENT = Timeouts(connect=20.0, stall=20.0, whole=60.0, fast=60.0)
+"""Limits that no busy machine reaches; a test of a limit sets its own."""
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ async def claude(simulator: ClaudeSimulator) -> AsyncIterator[Callable[..., Mode
 
     def make(key: str = KEY, **settings: object) -> Model:
         chosen = replace(
-            ModelSettings(base_url=simulator.url, timeouts=QUICK),
+            ModelSettings(base_url=simulator.url, timeouts=PATIENT),
             **settings,  # type: ignore[arg-type]  # each test knows its settings
         )
         made.append(registry.create(chosen, key))

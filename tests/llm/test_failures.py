@@ -16,7 +16,7 @@ from flowpilot_desktop.core.errors import ModelAnswerUnusable, ModelError, Model
 from flowpilot_desktop.core.ports import Model, StepProgress
 from flowpilot_desktop.llm import registry
 from flowpilot_desktop.llm.registry import ModelSettings, Timeouts
-from tests.llm.conftest import QUICK, answer, asked, everything, until
+from tests.llm.conftest import PATIENT, answer, asked, everything, until
 from tests.simulators.claude import (
     KEY,
     Answer,
@@ -184,9 +184,9 @@ async def test_no_answer_ends_in_time(simulator: ClaudeSimulator, claude: Maker)
     simulator.script(*[Hang()] * TRIES)
     began = time.monotonic()
     with pytest.raises(ModelUnavailable) as caught:
-        await answer(claude(timeouts=replace(QUICK, whole=0.5)))
+        await answer(claude(timeouts=replace(PATIENT, whole=0.5)))
     assert caught.value.reason == "timeout"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
 
 
 async def test_a_port_that_never_accepts_ends_in_time():
@@ -221,7 +221,7 @@ async def test_a_long_wait_is_told_and_not_waited(simulator: ClaudeSimulator, cl
         await answer(claude())
     assert caught.value.reason == "rate_limited"
     assert caught.value.retry_after == 120
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 15
     assert len(simulator.asked()) == 1
 
 
@@ -313,12 +313,14 @@ ENDS: dict[Break, set[str | None]] = {
 async def test_a_stream_may_break_at_every_event(
     simulator: ClaudeSimulator, claude: Maker, how: Break
 ):
-    model = claude()
+    # Only a stall is waited for; elsewhere a busy machine must not look like one.
+    limits = replace(PATIENT, stall=0.3) if how is Break.STALL else PATIENT
+    model = claude(timeouts=limits)
     for where in range(EVENTS):
         simulator.script(replace(SCRIPTED, breaks=(how, where)), SCRIPTED)
         before = len(simulator.asked())
         try:
-            async with asyncio.timeout(4):
+            async with asyncio.timeout(30):
                 draft = await answer(model)
             end = None
             assert draft.body.text == "Look at <computer name>.", f"event {where}"
@@ -334,9 +336,9 @@ async def test_a_stream_that_only_breathes_ends_in_time(simulator: ClaudeSimulat
     simulator.script(Answer(chunk=1, pace=0.1))
     began = time.monotonic()
     with pytest.raises(ModelUnavailable) as caught:
-        await answer(claude(timeouts=replace(QUICK, stall=1.0, whole=0.6)))
+        await answer(claude(timeouts=replace(PATIENT, whole=0.6)))
     assert caught.value.reason == "timeout"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 15
 
 
 # --- one repair --------------------------------------------------------------------------------
