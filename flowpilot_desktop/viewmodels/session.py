@@ -118,6 +118,7 @@ class SessionViewModel(ViewModel):
         self._engine = engine
         self._monotonic = monotonic
         self._read_at = 0.0
+        self._is_outdated = False
         self._unsaved: dict[tuple[str, str], str] = {}
         self._stream = QTimer(self)
         self._stream.setSingleShot(True)
@@ -317,7 +318,10 @@ class SessionViewModel(ViewModel):
                 drafts = await self._engine.drafts(session_id)
                 unsaved = {w: text for (s, w), text in self._unsaved.items() if s == session_id}
                 self.drafts = drafts | unsaved
-            view = await self._engine.session(session_id)
+            self._is_outdated = True
+            while self._is_outdated:  # news during the reading make it read again, not give up
+                self._is_outdated = False
+                view = await self._engine.session(session_id)
         except FlowPilotError as error:
             if self.view is None:
                 self.load_error = error
@@ -450,5 +454,8 @@ class SessionViewModel(ViewModel):
         self.changed.emit()
 
     def _hear(self, event: SessionChanged | PushChanged) -> None:
-        if event.session_id == self.session_id and self.view is not None:
-            self.tasks.start("load", self._load())
+        if event.session_id != self.session_id:
+            return
+        self._is_outdated = True
+        if self.view is not None:
+            self.tasks.start_unless_running("load", self._load())

@@ -338,6 +338,23 @@ async def test_news_of_this_session_are_read_and_of_others_not(opened, engine):
     await until(lambda: opened.view.flow_title == "another flow")
 
 
+async def test_news_while_it_is_read_make_it_read_again_and_still_go_on(opened, engine):
+    nothing_open(engine)
+    engine.bodies = [samples.ACTION]
+    original = engine.session
+
+    async def read(session_id):
+        view = await original(session_id)
+        if view.flow_title != "newer":
+            engine.view = replace(view, flow_title="newer")
+            engine.events.publish(SessionChanged(session_id))
+        return view
+
+    engine.session = read
+    opened.open(samples.SESSION)
+    await until(lambda: opened.view.flow_title == "newer" and opened.view.open_step is not None)
+
+
 async def test_after_closing_nothing_listens(engine, watch):
     model = SessionViewModel(engine, monotonic=watch)
     model.open(samples.SESSION)

@@ -150,7 +150,7 @@ class StepCard(FeedCard):
             line = QHBoxLayout()
             line.addStretch(1)
             if content.can_correct:
-                correct = Button(icon="undo", variant="icon", parent=self)
+                correct = Button(icon="edit", variant="icon", parent=self)
                 correct.setToolTip("Log a correction of this answer")
                 correct.setAccessibleName(f"Correct the answer to step {self.step.number}")
                 correct.clicked.connect(self._want_correction)
