@@ -279,7 +279,7 @@ class _Pen:
             if isinstance(piece, str):
                 # A block begins with a line of its own, whatever is masked before it.
                 words = piece.rstrip("\n")
-                yield words
+                yield words.replace(self._mark, "[…]")
                 yield piece[len(words) :]
             elif text := harmless(piece.text, piece.limit):
                 yield from block_parts(piece.label, text, self._mark)
@@ -479,7 +479,9 @@ def _happening(happening: TicketRead | Pause) -> Iterator[str | _Block]:
 
 
 def _compacted(record: Record, seen: Sequence[Step], pen: _Pen) -> Turn:
-    state = findings(record.session, seen, record.context)
+    # The session's own summary may change later; what was once written must not.
+    session = replace(record.session, problem_summary="", problem_domain="")
+    state = findings(session, seen, record.context)
     label = f"findings up to step {max((step.number for step in seen), default=0)}"
     return Turn(
         Speaker.APP,

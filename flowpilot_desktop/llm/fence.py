@@ -40,12 +40,17 @@ def boundary(session_id: str) -> str:
     return hashlib.sha256(f"data of {session_id}".encode()).hexdigest()[:12]
 
 
+def _defused(text: str) -> str:
+    text = _ANGLES.sub(lambda found: "\u2039" * len(found[0]), text)
+    return _CLOSING_ANGLES.sub(lambda found: "\u203a" * len(found[0]), text)
+
+
 def harmless(text: str, limit: int) -> str:
-    """Return a text from a stranger without hidden characters, and cut in its middle to a limit.
+    """Return a text from a stranger without hidden characters and block edges, cut to a limit.
 
     The first two thirds and the last third are kept, since logs tell most at their ends.
     """
-    text = _JOINERS.sub(r"\1", _FILLERS.sub("", cleaned(text, len(text)))).strip()
+    text = _defused(_JOINERS.sub(r"\1", _FILLERS.sub("", cleaned(text, len(text))))).strip()
     if len(text) <= limit:
         return text
     head, tail = limit * 2 // 3, limit // 3
@@ -58,9 +63,7 @@ def block_parts(label: str, text: str, session_boundary: str) -> tuple[str, str,
 
     ``label`` says what it is, in lower-case letters, digits and spaces.
     """
-    text = text.replace(session_boundary, "[…]")
-    text = _ANGLES.sub(lambda found: "\u2039" * len(found[0]), text)
-    text = _CLOSING_ANGLES.sub(lambda found: "\u203a" * len(found[0]), text)
+    text = _defused(text.replace(session_boundary, "[…]"))
     label = _LABEL.sub(" ", label.lower()).strip() or "text"
     return (
         f"{_OPENS} {session_boundary} {label}>>>\n",
