@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QVBoxLayout
 
@@ -231,3 +233,80 @@ def test_an_empty_feed_is_fine(feed: Feed, qtbot):
     qtbot.keyClick(feed, Qt.Key.Key_End)
     feed.focus_card("nothing")
     assert feed.widget_count == 0
+
+
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(1, 9), st.integers(10, 700)),
+        st.tuples(st.just("insert"), st.integers(0, 40), st.integers(10, 300)),
+        st.tuples(st.just("remove"), st.integers(0, 40), st.just(0)),
+        st.tuples(st.just("grow"), st.integers(0, 40), st.integers(10, 900)),
+        st.tuples(st.just("scroll"), st.integers(0, 6_000), st.just(0)),
+        st.tuples(st.just("resize"), st.integers(200, 900), st.integers(80, 900)),
+        st.tuples(st.just("follow"), st.just(0), st.just(0)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(operations=OPERATIONS)
+def test_whatever_happens_the_cards_in_sight_lie_in_order_without_gaps(_theme, operations):
+    feed = Feed("Cards")
+    try:
+        feed.resize(500, 400)
+        feed.show()
+        shown: list[FeedItem] = []
+        made = 0
+        for name, one, other in operations:
+            read = feed._anchor()
+            follows = feed.follows
+            if name == "append":
+                shown = [*shown, *items(one, other, start=made)]
+                made += one
+            elif name == "insert":
+                shown = [*shown[:one], *items(1, other, start=made), *shown[one:]]
+                made += 1
+            elif name == "remove":
+                shown = [*shown[:one], *shown[one + 1 :]]
+            elif name == "grow" and one < len(shown):
+                changed = FeedItem(shown[one].key, ("grown", other), Box)
+                shown = [*shown[:one], changed, *shown[one + 1 :]]
+            elif name == "scroll":
+                feed.verticalScrollBar().setValue(one)
+            elif name == "resize":
+                feed.resize(one, other)
+            elif name == "follow":
+                feed.follow()
+            feed.show_items(shown)
+            check_sight(feed)
+            if name in ("append", "insert", "remove", "grow") and not follows and read:
+                check_anchor(feed, read)
+    finally:
+        feed.hide()
+        feed.deleteLater()
+
+
+def check_sight(feed: Feed) -> None:
+    """What is seen lies in order, gap by gap, as high as it wants to be."""
+    bar, height = feed.verticalScrollBar(), feed.viewport().height()
+    expected = [
+        (item.key, top - bar.value())
+        for item, top, end in zip(feed.items, feed._tops, feed._tops[1:], strict=False)
+        if end > bar.value() and top < bar.value() + height
+    ]
+    for key, y in expected:
+        card = box(feed, key)
+        assert card.y() == y
+        assert card.height() == card.fit(card.width())
+    assert feed.widget_count <= len(feed.items)
+    assert bar.maximum() == max(0, feed._tops[-1] - height)
+
+
+def check_anchor(feed: Feed, read: tuple[str, int]) -> None:
+    """The card that was read is where it was, unless it is gone or an end of the feed is near."""
+    key, offset = read
+    keys = [item.key for item in feed.items]
+    bar = feed.verticalScrollBar()
+    if key in keys and 0 < bar.value() < bar.maximum():
+        assert feed._tops[keys.index(key)] + offset == bar.value()
