@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import shutil
 import sys
@@ -26,12 +27,14 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+log = logging.getLogger(__name__)
+
 STORE_NAME = "flowpilot.db"
 SIDE_FILES = ("-wal", "-shm")
 LOW_SPACE = 200_000_000
 """Free bytes below which the technician is warned."""
 
-_OPEN = b"open"
+_OPEN, _SHUT = b"open", b"shut"
 # Windows locks bytes; one far behind the content keeps the content readable.
 _LOCKED_BYTE = 4096
 
@@ -110,19 +113,26 @@ class ProfileLock:
         except OSError as error:
             os.close(self._descriptor)
             raise ProfileInUse(f"Another FlowPilot has the profile in {folder} open.") from error
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
         self.was_left_open = os.read(self._descriptor, len(_OPEN)) == _OPEN
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.write(self._descriptor, _OPEN)
+        self._mark(_OPEN)
 
     def release(self, *, clean: bool) -> None:
         """Let go; ``clean`` tells the next start that nothing needs to be checked."""
         if self._descriptor < 0:
             return
         if clean:
-            os.ftruncate(self._descriptor, 0)
+            self._mark(_SHUT)
         os.close(self._descriptor)
         self._descriptor = -1
+
+    def _mark(self, mark: bytes) -> None:
+        """Say how things stand, over the old mark: that takes no room on a full disk."""
+        try:
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            os.write(self._descriptor, mark)
+        except OSError as error:
+            # Only the next start's check of every page hangs on it.
+            log.warning("The profile's mark could not be written: %s", error.strerror)
 
     def _lock(self) -> None:
         if sys.platform == "win32":

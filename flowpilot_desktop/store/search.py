@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from flowpilot_desktop.core.session import Briefing, Command, Session, Step
+from flowpilot_desktop.store.documents import clean
 
 WEIGHTS = (6.0, 2.0, 1.0, 4.0)
 """How much a word counts in problem, company, steps and resolution."""
@@ -69,7 +70,7 @@ def match_expression(typed: str) -> str:
 
     Empty when nothing that was typed can be searched for.
     """
-    words = [word for word in typed[:_QUERY_LIMIT].split() if _is_searchable(word)]
+    words = [word for word in clean(typed[:_QUERY_LIMIT]).split() if _is_searchable(word)]
     words = words[:_WORDS_IN_SEARCH]
     if not words:
         return ""
@@ -78,7 +79,8 @@ def match_expression(typed: str) -> str:
 
 def likeness_words(text: str, limit: int | None = _WORDS_IN_LIKENESS) -> tuple[str, ...]:
     """Return the telling words of a text, each once, in their order."""
-    words = (plain(word) for word in _WORD.findall(text if limit is None else text[:_QUERY_LIMIT]))
+    read = text if limit is None else clean(text[:_QUERY_LIMIT])
+    words = (plain(word) for word in _WORD.findall(read))
     telling = (word for word in words if len(word) >= _SHORTEST and word not in _COMMON)
     return tuple(dict.fromkeys(telling))[:limit]
 
@@ -95,7 +97,7 @@ def plain(text: str) -> str:
 
 
 def _quoted(word: str) -> str:
-    return '"' + word.replace("\x00", " ").replace('"', '""') + '"'
+    return '"' + word.replace('"', '""') + '"'
 
 
 def _is_searchable(word: str) -> bool:

@@ -3,8 +3,6 @@
 import asyncio
 import hashlib
 import logging
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -171,7 +169,7 @@ async def test_another_process_keeps_it_until_it_ends_or_dies(open_store, tmp_pa
     assert store.report.ended_clean
     await store.aclose()
     with holder(tmp_path) as process:
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
     store = await open_store()
     assert not store.report.ended_clean
     assert store.report.words == ""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from flowpilot_desktop.core.attachment import Attachment
@@ -137,6 +137,7 @@ wild = st.text(st.characters(), max_size=30)
 
 @one_profile
 @given(wild, wild)
+@example("0\ud800", "0\x00\udfff")
 def test_no_text_makes_saving_fail(words: str, field: str):
     """Lone surrogates and NUL, in values and in keys."""
 

@@ -128,6 +128,7 @@ async def test_what_is_found(full: Store, typed: str, expected: list[str]):
         "out\x00look",
         "outlook\x00",
         "\ud800",
+        "outlook\ud800",
         "🔑",
         "\u0301",
         "\U0001fae8 \u3164",
