@@ -249,9 +249,10 @@ OPERATIONS = st.lists(
 )
 
 
+@pytest.mark.usefixtures("_theme")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(operations=OPERATIONS)
-def test_whatever_happens_the_cards_in_sight_lie_in_order_without_gaps(_theme, operations):
+def test_whatever_happens_the_cards_in_sight_lie_in_order_without_gaps(operations):
     feed = Feed("Cards")
     try:
         feed.resize(500, 400)
