@@ -12,7 +12,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flowpilot_desktop.core.errors import (
     FlowPilotError,
@@ -33,6 +33,7 @@ from flowpilot_desktop.core.ticket import (
     TicketContext,
     TicketPage,
     TicketQuery,
+    TicketScope,
     TicketStatus,
 )
 from flowpilot_desktop.psa.registry import PsaKeys
@@ -162,10 +163,18 @@ class Tickets:
 
     # The picker
 
-    async def find(self, query: TicketQuery) -> FoundTickets:
-        """Return a page of tickets; when ConnectWise is away, what the cache has, and why."""
+    async def find(self, query: TicketQuery, me: Engineer | None = None) -> FoundTickets:
+        """Return a page of tickets; when ConnectWise is away, what the cache has, and why.
+
+        ``me`` says whose tickets "mine" are when the keys belong to nobody in person.
+        """
         try:
             psa = await self.psa()
+            connection = await self.connection()
+            if me is not None and connection is not None and query.scope is TicketScope.MINE:
+                mapping = await self._store.mapping(connection.id, me.id)
+                if mapping is not None:
+                    query = replace(query, member_identifier=mapping.member_identifier)
             page = await psa.search(query)
         except FlowPilotError as error:
             self._note(error)

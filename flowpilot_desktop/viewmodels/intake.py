@@ -99,7 +99,7 @@ class TicketPicker(ViewModel):
             text=self.query.text, scope=self._effective_scope(), page=page, page_size=50
         )
         try:
-            found = await self._engine.tickets.find(query)
+            found = await self._engine.tickets.find(query, self._engine.me)
         finally:
             self.is_searching = False
         self.query = TicketQuery(text=query.text, scope=self.query.scope, page=page)

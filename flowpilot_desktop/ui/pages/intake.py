@@ -59,13 +59,14 @@ class IntakePage(QWidget):
         self.open_panel = self._open_panel()
         column = QWidget(self)
         column.setMaximumWidth(px(_COLUMN))
-        rows = QVBoxLayout(column)
+        rows = self._column = QVBoxLayout(column)
         rows.setContentsMargins(px(16), px(16), px(16), px(16))
         rows.setSpacing(px(12))
         rows.addWidget(self.open_panel)
-        rows.addWidget(self.ticket_panel, 1)
+        rows.addWidget(self.ticket_panel)
         rows.addWidget(self.words_panel)
         rows.addWidget(self.before_panel)
+        rows.addStretch(0)
         middle = QHBoxLayout()
         middle.addStretch(1)
         middle.addWidget(column, 100)
@@ -167,6 +168,10 @@ class IntakePage(QWidget):
         ticket = model.ticket
         self.picker.setVisible(ticket is None)
         self.chosen.setVisible(ticket is not None)
+        # The list takes the room there is; a chosen ticket takes what it needs.
+        has_list = ticket is None and self.picker.list.isVisibleTo(self.picker)
+        self._column.setStretchFactor(self.ticket_panel, int(has_list))
+        self._column.setStretch(self._column.count() - 1, int(not has_list))
         if ticket is not None:
             self._show_ticket(ticket)
         placeholder = (

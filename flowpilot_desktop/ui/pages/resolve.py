@@ -316,8 +316,9 @@ class ResolvePage(QWidget):
 
 
 def _masked_words(kinds: list[str]) -> str:
-    """Return what was masked, for people: "Masked before it leaves: 2 of password"."""
+    """Return what was masked, for people: "Masked before it leaves: password (2), card number"."""
     if not kinds:
         return "This is what leaves. You can edit it."
-    counts = [f"{kinds.count(kind)} of {kind}" for kind in dict.fromkeys(kinds)]
-    return f"Masked before it leaves: {', '.join(counts)}. You can edit the rest."
+    counts = {kind: kinds.count(kind) for kind in kinds}
+    told = ", ".join(f"{kind} ({n})" if n > 1 else kind for kind, n in counts.items())
+    return f"Masked before it leaves: {told}. You can edit the rest."
