@@ -44,10 +44,10 @@ _WIRELESS = "Wi-Fi key"
 _KEY_AFTER_NETWORK = re.compile(r"[^\n]{1,60}?\b(?:with |the )?key(?: is)?:? ")
 
 
-def found(reading: Reading) -> Iterator[Span]:
+def found(reading: Reading, sign_ins: Sequence[re.Match[str]]) -> Iterator[Span]:
     """Yield the second halves of pairs: after sign-in words, users' names, "reset to"."""
     plain, folded = reading.plain, reading.folded
-    for word in _sign_ins(reading):
+    for word in sign_ins:
         kind = _kind(word)
         yield from _second_half(plain, folded, word.end(), kind)
         if kind == _WIRELESS and (key := _KEY_AFTER_NETWORK.match(folded, word.end())):
@@ -63,14 +63,19 @@ def found(reading: Reading) -> Iterator[Span]:
             yield value.start, value.end, "password"
 
 
-def near(reading: Reading, passwords: Sequence[Name], known: Sequence[Span]) -> Iterator[Span]:
+def near(
+    reading: Reading,
+    passwords: Sequence[Name],
+    sign_ins: Sequence[re.Match[str]],
+    known: Sequence[Span],
+) -> Iterator[Span]:
     """Yield words on the line of a password's name or a sign-in that only a password looks like.
 
     Words in which something is known to be a secret already are left to that.
     """
     plain = reading.plain
     places = [(name.start, name.end, name.kind) for name in passwords]
-    places += [(*word.span(), _kind(word)) for word in _sign_ins(reading)]
+    places += [(*word.span(), _kind(word)) for word in sign_ins]
     taken = sorted((start, end) for start, end, _ in known)
     reached = 0
     for start, end, kind in sorted(places):
@@ -78,7 +83,9 @@ def near(reading: Reading, passwords: Sequence[Name], known: Sequence[Span]) -> 
         low = max(reached, low, plain.rfind("\n", low, start) + 1)
         stop = plain.find("\n", end, end + _NEAR)
         high = stop if stop >= 0 else min(len(plain), end + _NEAR)
-        for match in _TOKEN.finditer(plain, low, high) if _SIGN.search(plain, low, high) else ():
+        for match in _TOKEN.finditer(plain, low, high):
+            if not _SIGN.search(plain, match.start() + 1, match.end()):
+                continue
             after = bisect_left(taken, match.end(), key=lambda span: span[0])
             if after and taken[after - 1][1] > match.start():
                 continue
@@ -92,9 +99,13 @@ def near(reading: Reading, passwords: Sequence[Name], known: Sequence[Span]) -> 
         reached = max(reached, high)
 
 
-def _sign_ins(reading: Reading) -> Iterator[re.Match[str]]:
-    for low, high in reading.windows(_WORD_CORES, 30, 30):
-        yield from _WORD.finditer(reading.folded, low, high)
+def sign_ins(reading: Reading) -> list[re.Match[str]]:
+    """Return the words that announce somebody's signing in."""
+    return [
+        word
+        for low, high in reading.windows(_WORD_CORES, 30, 30)
+        for word in _WORD.finditer(reading.folded, low, high)
+    ]
 
 
 def _kind(word: re.Match[str]) -> str:

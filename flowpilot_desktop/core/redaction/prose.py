@@ -123,9 +123,10 @@ def found(reading: Reading) -> Iterator[Span]:
             if span[0] >= name.end:
                 reached = max(reached, span[1])
             spans.append(span)
-    spans += pairs.found(reading)
+    sign_ins = pairs.sign_ins(reading)
+    spans += pairs.found(reading, sign_ins)
     yield from spans
-    yield from pairs.near(reading, passwords, spans)
+    yield from pairs.near(reading, passwords, sign_ins, spans)
 
 
 def _runs_into(folded: str, name: Name, following: Name | None) -> bool:

@@ -86,7 +86,7 @@ _IDENTIFIER = re.compile(
     r"|[48]02\.1x|ipv[46]|tls1?\.?\d?|smbv?[123]|ntlmv?[12]|ldaps?|oauth2?|saml2?|utf-?8|base64"
     r"|[\w.+'-]+@[\w-]+(?:\.[\w-]+)+|[a-z][a-z0-9+.-]*://\S*|\\\\\S*|[a-z]:\\\S*|~?/[\w./-]*"
     r"|\{?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\}?|(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}"
-    r"|s-1-\d+(?:-\d+)+|error-?\d+|event-?\d+|aadsts\d+"
+    r"|(?-i:[A-Z][A-Z0-9-]{1,14}\$)|s-1-\d+(?:-\d+)+|error-?\d+|event-?\d+|aadsts\d+"
     r"|id=\S*|\w+=\"?\w*\"?|q[1-4]|[a-z]{1,3}\d{1,3}|\w+'s|(?:and|or)/\w+|#\d+|\w+\(\w{0,3}\)",
     re.IGNORECASE,
 )
