@@ -39,13 +39,16 @@ CHECKS = (
     ("mypy", ["-m", "mypy"]),
     ("imports", ["-c", "from importlinter.cli import lint_imports_command as c; c()"]),
 )
+# What the application answers in the terminal.
+WINDOWLESS = frozenset({"doctor", "export", "flows", "--help", "--version", "-h"})
 
 Verb = Callable[[Sequence[str]], int]
 
 
 def run(arguments: Sequence[str]) -> int:
     """The application, in the caller's folder, so that relative paths mean what they say."""
-    _require_display()
+    if WINDOWLESS.isdisjoint(arguments):
+        _require_display()
     prepare(QT_PACKAGES)
     return processes.replace([PYTHON, "-P", "-m", "flowpilot_desktop", *arguments])
 
@@ -159,8 +162,7 @@ def _require_display() -> None:
     ):
         raise NotReadyError(
             "FlowPilot opens a window, and this terminal has no display to open it on. Nothing was "
-            "started. Type this in a terminal of your desktop; or, to try it without one:\n\n"
-            "  xvfb-run python3 build/dev.py demo"
+            "started. Type this in a terminal of your desktop; over ssh, `ssh -X` brings one along."
         )
 
 
