@@ -31,6 +31,7 @@ import psycopg
 from psycopg import pq
 
 from sync.client import QueueClient
+from sync.connection import Dialer
 from sync.invitation import Invitation
 from sync.poller import Contact, Poller
 from sync.port import Feed, NewEscalation
@@ -131,12 +132,12 @@ def fill(database: QueueDatabase, size: Size) -> list[list[Invitation]]:
 
 def open_socket(invitation: Invitation) -> psycopg.Connection:
     """Connect as a desktop does."""
-    client = QueueClient(invitation)
-    parameters = client._parameters()
+    dialer = Dialer(invitation)
+    parameters = dialer.parameters()
     try:
         return psycopg.connect(**parameters, autocommit=True, prepare_threshold=None)
     finally:
-        client._forget_ca_file()
+        dialer.forget()
 
 
 def scans(database: QueueDatabase) -> dict[str, int]:

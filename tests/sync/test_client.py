@@ -116,7 +116,7 @@ def test_the_systems_authorities_are_found() -> None:
 async def test_the_authority_file_goes_with_the_client(ann: Invitation) -> None:
     async with QueueClient(ann) as queue:
         await queue.connect()
-        file = queue._ca_file
+        file = queue._dialer._ca_file
         assert ann.plain or (file is not None and file.exists())
     assert file is None or not file.exists()
 
