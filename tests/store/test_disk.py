@@ -1,9 +1,9 @@
 """A full disk: refused in words, nothing acknowledged lost, and on again when there is room."""
 
+import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,9 @@ from flowpilot_desktop.core.session import Draft
 from flowpilot_desktop.store import Store, opening, profile
 from flowpilot_desktop.store.connection import raw_of
 from flowpilot_desktop.store.profile import Ballast
-from tests.clock import VirtualClock
 from tests.store import records as make
+from tests.store.full_disk import BIG, saved_until_full
 from tests.store.records import NOON
-
-BIG = "x" * 100_000
 
 
 def limit_pages(store: Store, pages: int) -> None:
@@ -26,18 +24,6 @@ def limit_pages(store: Store, pages: int) -> None:
     store._worker.submit(
         lambda: raw.execute(f"PRAGMA max_page_count = {pages}").fetchone()
     ).result()
-
-
-async def saved_until_full(store: Store) -> int:
-    """Saves big drafts one by one until the store refuses; returns how many it took."""
-    for n in range(1000):
-        try:
-            await store.save(
-                make.a_session(problem_summary=f"draft {n}"), Draft("s1", f"{n}", BIG, NOON)
-            )
-        except StoreFull:
-            return n
-    raise AssertionError("the disk is not full")
 
 
 async def test_no_room_is_told_in_words_and_nothing_saved_is_lost(store: Store):
@@ -94,87 +80,35 @@ async def test_no_room_is_taken_from_a_disk_that_is_low(open_store, tmp_path: Pa
 
 # --- a disk that is really full --------------------------------------------------------------
 
+ROOT = Path(__file__).resolve().parent.parent.parent
+# A mount that no other process sees and that goes when this one goes.
+SMALL_DISK = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=24m none "$0" && exec "$@"']
+
 
 def _may_mount() -> bool:
     """Whether this process may make a small disk: as root on Linux, outside most containers."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return False
-    probe = ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"]
     try:
-        return subprocess.run(probe, capture_output=True, check=False).returncode == 0
+        probe = subprocess.run([*SMALL_DISK, "/mnt", "true"], capture_output=True, check=False)
     except OSError:
         return False
+    return probe.returncode == 0
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
+STORIES = ["a_full_disk_and_back", "opening_on_a_full_disk"] if _may_mount() else []
 
 
-async def fill_up(folder: Path) -> Path:
-    """Leaves not one byte."""
-    filler = folder / "filler"
-    piece = 4096 * 64
-    with filler.open("wb", buffering=0) as file:
-        while piece:
-            try:
-                while file.write(bytes(piece)) == piece:
-                    pass
-                piece //= 2
-            except OSError:
-                piece //= 2
-    return filler
-
-
-async def a_full_disk_and_back(folder: Path) -> None:
-    clock = VirtualClock(NOON)
-    store = await Store.open(folder, clock)
-    await store.save(make.a_session())
-    await store.session("x")
-    assert (folder / "ballast").stat().st_size == Ballast.SIZE
-    filler = await fill_up(folder)
-
-    saved = await saved_until_full(store)
-    assert saved > 20, "the kept room carries on for a while"
-    assert not (folder / "ballast").exists()
-    assert len(await store.drafts("s1")) == saved
-    # Freeing space must be possible though there is none.
-    await store.aclose()
-
-    await fill_up(folder)
-    (folder / "filler").unlink()
-    store = await Store.open(folder, clock)
-    assert len(await store.drafts("s1")) == saved
-    await store.save(Draft("s1", "again", BIG, NOON))
-    assert await store.integrity_faults() == ()
-    await store.aclose()
-    assert not filler.exists()
-
-
-async def opening_on_a_full_disk(folder: Path) -> None:
-    clock = VirtualClock(NOON)
-    store = await Store.open(folder, clock)
-    await store.save(make.a_session())
-    await store.session("x")
-    await store.aclose()
-    await fill_up(folder)
-    store = await Store.open(folder, clock)
-    assert await store.session("s1") == make.a_session()
-    assert not (folder / "ballast").exists(), "SQLite needed room to open at all"
-    await store.aclose()
-
-
-REAL = [a_full_disk_and_back, opening_on_a_full_disk] if _may_mount() else []
-
-
-@pytest.mark.parametrize("story", REAL)
-async def test_on_a_real_full_disk(story, request: pytest.FixtureRequest, monkeypatch):
-    for module in (opening, profile):
-        monkeypatch.setattr(module, "LOW_SPACE", 1_000_000)
-    await story(request.getfixturevalue("small_disk"))
+@pytest.mark.parametrize("story", STORIES)
+async def test_on_a_real_full_disk(story: str, tmp_path: Path):
+    process = await asyncio.create_subprocess_exec(
+        *SMALL_DISK,
+        str(tmp_path),
+        *(sys.executable, "-m", "tests.store.full_disk", story, str(tmp_path)),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    words, _ = await asyncio.wait_for(process.communicate(), 100)
+    assert process.returncode == 0, words.decode()
+    assert words.decode().splitlines()[-1] == "as told"
