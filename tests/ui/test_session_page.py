@@ -341,6 +341,15 @@ async def test_an_ended_session_says_where_its_documentation_is(shown, engine, s
         await until(lambda: "retry_psa_push" in engine.calls)
 
 
+async def test_an_escalation_that_nobody_took_does_not_read_as_resolved(shown, engine):
+    session = samples.session(SessionStatus.ESCALATED, end_reason="It expired after 24 hours.")
+    engine.view = replace(engine.view, session=session, clock_runs=False)
+    await opened(shown)
+    assert "Escalation ended" in words(standing(shown))
+    assert "It expired after 24 hours." in words(standing(shown))
+    assert shown._status.text == "Escalation ended"
+
+
 # --- a step by hand ---
 
 
@@ -483,13 +492,22 @@ async def test_confidence_and_hypotheses_are_told_by_the_last_step(page):
     assert [label.text() for label in struck] == ["Local Wi-Fi"]
 
 
-async def test_the_column_hides_where_it_is_narrow_and_comes_on_demand(page):
+async def test_the_column_hides_where_it_is_narrow_and_comes_on_demand(page, qtbot):
     assert page._side_frame.isVisible()
     page.resize(800, 700)
     assert not page._side_frame.isVisible()
     page._side_button.click()
     assert page._side_frame.isVisible()
+    beside = page.rect().width() - page._side_frame.width()
+    assert page._side_frame.x() == beside
+    assert page.feed.width() == page.width()  # over the cards, not beside them
+    for edge in (page._head_frame, page._foot):
+        assert not page._side_frame.geometry().intersects(edge.geometry())
+    page._pause.setFocus()
+    qtbot.keyClick(page._pause, Qt.Key.Key_Escape)
+    assert not page._side_frame.isVisible()
     page.resize(1240, 900)
+    await until(lambda: page.feed.width() < page.width())
     assert page._side_frame.isVisible()
     assert not page._side_button.isVisible()
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QVBoxLayout, QW
 from flowpilot_desktop.core.errors import FlowPilotError
 from flowpilot_desktop.core.lifecycle import Verb
 from flowpilot_desktop.core.push import PsaPushStatus
-from flowpilot_desktop.core.session import SessionStatus, Step
+from flowpilot_desktop.core.session import Session, SessionStatus, Step
 from flowpilot_desktop.services.engine import SessionView
 from flowpilot_desktop.ui.actions import Actions
 from flowpilot_desktop.ui.banner import Banners
@@ -71,7 +71,7 @@ class SessionPage(QWidget):
         self._live_actions: tuple[QAction, ...] = ()
         self._shown_actions: tuple[QAction, ...] = ()
         self._stop_action: QAction | None = None
-        across = QHBoxLayout(self)
+        self._across = across = QHBoxLayout(self)
         across.setContentsMargins(0, 0, 0, 0)
         across.setSpacing(0)
         centre = QVBoxLayout()
@@ -80,7 +80,8 @@ class SessionPage(QWidget):
         across.addLayout(centre, 1)
         self._banners = Banners(self)
         self.feed = Feed("Cards of this session", self)
-        centre.addWidget(self._build_head())
+        self._head_frame = self._build_head()
+        centre.addWidget(self._head_frame)
         centre.addWidget(self._banners)
         centre.addWidget(self.feed, 1)
         centre.addWidget(self._build_composer())
@@ -295,8 +296,7 @@ class SessionPage(QWidget):
         self._render_foot(view)
         if view is not None:
             self.side.show_view(view, busy=model.is_busy, can_link=model.is_live)
-        self._side_frame.setVisible(view is not None and self._has_side)
-        self._side_button.setVisible(view is not None and not self._has_room)
+        self._place_side()
         self._show_time()
         self._enable_actions()
         self._rendered_view, self._rendered_for = view, self._state()
@@ -331,7 +331,7 @@ class SessionPage(QWidget):
                 f"step {open_step.number}" if open_step else "",
                 view.flow_title and f"flow: {view.flow_title}",
             ]
-            words, tone = _STATUS_BADGES[session.status]
+            words, tone = _status_words(session)
         self._head.show_text(title or ("Opening…" if model.is_loading else "Sessions"))
         line = " · ".join(filter(None, facts))
         self._facts.show_text(line)
@@ -532,7 +532,7 @@ class SessionPage(QWidget):
 
     def _standing_end(self, view: SessionView) -> StandingContent:
         session = view.session
-        words, _ = _STATUS_BADGES[session.status]
+        words, _ = _status_words(session)
         ended = f"{words}, {moment_words(session.updated_at)}"
         number = f"ticket #{session.ticket_id}"
         text, hint = session.resolution_summary or session.end_reason, ""
@@ -555,14 +555,28 @@ class SessionPage(QWidget):
     def _has_room(self) -> bool:
         return self.width() >= theme().px(_SIDE_NEEDS)
 
-    @property
-    def _has_side(self) -> bool:
-        return self._has_room or self._is_side_wanted
-
     @Slot(bool)
     def _toggle_side(self, shown: bool) -> None:  # noqa: FBT001 - Qt's signal
         self._is_side_wanted = shown
-        self._side_frame.setVisible(self.viewmodel.view is not None and self._has_side)
+        self._place_side()
+
+    def _place_side(self) -> None:
+        """Put the column beside the cards, or, where there is no room, over them on demand."""
+        has_view, has_room = self.viewmodel.view is not None, self._has_room
+        self._side_button.setVisible(has_view and not has_room)
+        self._side_frame.setVisible(has_view and (has_room or self._is_side_wanted))
+        is_beside = self._across.indexOf(self._side_frame) >= 0
+        if has_room and not is_beside:
+            self._across.addWidget(self._side_frame)
+        elif not has_room and is_beside:
+            self._across.removeWidget(self._side_frame)
+        if not has_room:
+            width = min(self._side_frame.sizeHint().width(), self.width())
+            top = self._head_frame.sizeHint().height()
+            foot = self._foot.sizeHint().height() if self._foot.isVisible() else 0
+            height = max(0, self.height() - top - foot)
+            self._side_frame.setGeometry(self.width() - width, top, width, height)
+            self._side_frame.raise_()
 
     @Slot()
     def _show_time(self) -> None:
@@ -583,9 +597,7 @@ class SessionPage(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Show the column where there is room."""
         super().resizeEvent(event)
-        has_view = self.viewmodel.view is not None
-        self._side_frame.setVisible(has_view and self._has_side)
-        self._side_button.setVisible(has_view and not self._has_room)
+        self._place_side()
 
     def showEvent(self, event: QShowEvent) -> None:
         """Let the time run on the screen, and the keys work."""
@@ -607,8 +619,10 @@ class SessionPage(QWidget):
         if event.key() == Qt.Key.Key_Escape:
             if self._composer.isVisible() and self._composer.isAncestorOf(self.focusWidget()):
                 self._close_composer()
-            else:
+            elif self.viewmodel.is_thinking:
                 self.viewmodel.stop()
+            elif self._is_side_wanted and not self._has_room:
+                self._side_button.setChecked(False)
             return
         card = self.feed.card(self._open_key)
         if isinstance(card, StepCard) and card.take_key(event):
@@ -659,6 +673,13 @@ class SessionPage(QWidget):
     @Slot()
     def _link(self) -> None:
         self.link_requested.emit(self.viewmodel.session_id)
+
+
+def _status_words(session: Session) -> tuple[str, str]:
+    """Return a session's state as a badge says it, and the badge's tone."""
+    if session.status is SessionStatus.ESCALATED and session.end_reason:
+        return "Escalation ended", "neutral"  # cancelled or expired: nobody resolved it
+    return _STATUS_BADGES[session.status]
 
 
 def _error_content(
