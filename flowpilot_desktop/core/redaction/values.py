@@ -63,7 +63,7 @@ _SIGN = re.compile(r"[^\w\s]")
 _STRONG_SIGN = re.compile(r"[!#$%&*+=?^~|\u00a3\u20ac\u00a7@<>]")
 HARD_SIGN = re.compile(r"[!#$%&*+?^~\u00a3\u20ac\u00a7]")
 _CODE_LIKE = re.compile(
-    r"[=<>|\\]|://|\(|^[%$#&+*~?!]|&&|%[0-9a-f]{2}.*%[0-9a-f]{2}|\w#$|^\w+\+\w+$|\w&\w$|^\w&\w",
+    r"[=<>|\\]|://|\(|^[%$#&+*~?!-]|:\$|&&|%[0-9a-f]{2}.*%[0-9a-f]{2}|\w#$|^\w+\+\w+$|\w&\w$|^\w&\w",
     re.IGNORECASE,
 )
 _LONGEST_PASSWORD = 128
@@ -139,7 +139,7 @@ def is_mixture(value: str, least: int = 5) -> bool:
     if _DIGIT.search(core):
         return True
     # Without a digit a sign must stand inside: "half-open" and "and/or" are words.
-    inner = core[1:]
+    inner = core[1:].rstrip("?!")
     return bool(_STRONG_SIGN.search(inner)) and not re.search(r"[=<>|]", inner)
 
 
