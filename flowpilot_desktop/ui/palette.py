@@ -40,6 +40,7 @@ from PySide6.QtWidgets import (
 )
 
 from flowpilot_desktop.ui.actions import CARD_KEYS, Actions, shortcut_words
+from flowpilot_desktop.ui.controls import announce
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
 from flowpilot_desktop.viewmodels.rows import Rows, row_at
@@ -242,6 +243,7 @@ class CommandPalette(Overlay):
                 if count:
                     row = (self._list.currentIndex().row() + by) % count
                     self._list.setCurrentIndex(self._found.index(row))
+                    announce(self._field, self._found.index(row).data())
                 return True
             return False
         return super().eventFilter(watched, event)

@@ -534,6 +534,27 @@ async def test_escalating_is_asked_of_the_window(page):
     assert asked == [samples.SESSION]
 
 
+async def test_the_time_ticks_at_its_own_full_seconds_and_does_not_drift(engine, theme, qtbot):
+    now = [0.0]
+    model = SessionViewModel(engine, monotonic=lambda: now[0])
+    page = SessionPage(model)
+    qtbot.addWidget(page)
+    page.resize(1240, 900)
+    page.show()
+    await opened(page)
+    try:
+        for late in (0.25, 1.9, 60.4):  # however late a tick comes, the next aims at the second
+            now[0] = late
+            page._show_time()
+            assert clock_words(1_335 + late) in words(page.side.time)
+            left = (1 - late % 1) * 1_000
+            assert left - 60 < page._tick.remainingTime() <= left + 6
+        page.hide()
+        assert not page._tick.isActive()
+    finally:
+        await model.aclose()
+
+
 # --- words ---
 
 

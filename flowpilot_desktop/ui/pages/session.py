@@ -374,6 +374,7 @@ class SessionPage(QWidget):
             self._is_logging = False
             if NOTE not in model.drafts:  # it is on the disk as a step now
                 self._note.clear()
+                self._corrects = ""
                 self._composer.hide()
                 self.focus_open_card()
         elif not self._note.hasFocus():
@@ -394,6 +395,7 @@ class SessionPage(QWidget):
         self.feed.show_items(items)
         if model.session_id != self._fed_session:
             self._fed_session = model.session_id
+            self._corrects = ""
             self.feed.follow()
         open_step = view.open_step if view is not None and model.is_live else None
         key = open_step.id if open_step is not None else ""
@@ -662,6 +664,7 @@ class SessionPage(QWidget):
     @Slot()
     def _close_composer(self) -> None:
         self._composer.hide()
+        self._corrects = ""
         self.viewmodel.flush_drafts()
         self.focus_open_card()
 
