@@ -23,6 +23,7 @@ from uuid import UUID
 import psycopg
 
 from sync.administration import Administration, AdministrationError, Credentials
+from sync.doctor import Doctor
 from sync.errors import InvitationError
 from sync.invitation import Invitation, is_local
 
@@ -97,6 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     prune = add("prune", _prune, "expire what is overdue and remove what ended long ago")
     prune.add_argument("--keep-days", type=int, default=365, help="default 365, at least 31")
     prune.add_argument("--keep-packages-days", type=int, default=30, help="default 30")
+    add("reap", _reap, "end engineers' transactions left open for a minute (also part of prune)")
     add("restore-epoch", _restore, "after restoring a backup: desktops offer their work again")
     add("status", _status, "show sizes, the oldest waiting and the connections")
     add("doctor", _doctor, "look for what would let somebody in, lose work or run out")
@@ -173,6 +175,11 @@ def _prune(administration: Administration, options: argparse.Namespace) -> int:
     return 0
 
 
+def _reap(administration: Administration, _: argparse.Namespace) -> int:
+    _say(f"{administration.reap()} connections with an open transaction were ended.")
+    return 0
+
+
 def _restore(administration: Administration, _: argparse.Namespace) -> int:
     _say(f"New epoch {administration.restore_epoch()}: desktops will offer their work again.")
     return 0
@@ -195,7 +202,7 @@ def _status(administration: Administration, _: argparse.Namespace) -> int:
 
 
 def _doctor(administration: Administration, _: argparse.Namespace) -> int:
-    findings = administration.doctor()
+    findings = Doctor(administration).findings()
     for finding in findings:
         _say(f"{'ok  ' if finding.good else 'LOOK'}  {finding.text}")
         if not finding.good and finding.advice:

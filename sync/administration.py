@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-FLOOR = {14: 19, 15: 14, 16: 10, 17: 6}
-"""Oldest minor version of each major one that is free of known faults that matter here."""
+OLDEST = 14
+"""Major version of Postgres."""
 OPERATIONS_KEPT = 60
 """Days; desktops offer operations again for 30."""
 _PRUNE_BATCH = 5_000
@@ -133,20 +133,11 @@ class Status:
     teams: list[TeamStatus]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of `doctor`."""
-
-    good: bool
-    text: str
-    advice: str = ""
-
-
 class Administration:
     """The administration of the queue in the database that `connection` is connected to."""
 
     def __init__(self, connection: psycopg.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         connection.autocommit = True
         self.database = connection.info.dbname
         stem = self.database[:50]
@@ -156,15 +147,15 @@ class Administration:
 
     def address(self) -> tuple[str, int]:
         """Return the host and port this connection was made to."""
-        return self._connection.info.host, self._connection.info.port
+        return self.connection.info.host, self.connection.info.port
 
     # --- schema -----------------------------------------------------------------------
 
     def init(self, *, to: int | None = None) -> list[str]:
         """Prepare an empty database; repeatable. Return what could not be done, and why."""
-        version = self._connection.info.server_version // 10_000
-        if version < min(FLOOR):
-            raise AdministrationError(f"Postgres {version} is too old; {min(FLOOR)} is needed.")
+        version = self.connection.info.server_version // 10_000
+        if version < OLDEST:
+            raise AdministrationError(f"Postgres {version} is too old; {OLDEST} is needed.")
         for role in (self.owner, self.engineers, self.administration):
             self._create_group(role)
         missed = self._close_database()
@@ -185,22 +176,22 @@ class Administration:
             if migration.number <= present or (to is not None and migration.number > to):
                 continue
             with self._as(self.owner):
-                self._connection.execute(self._text(migration))
+                self.connection.execute(self._text(migration))
             applied.append(migration)
         return applied
 
     def schema_version(self) -> int:
         """Return the schema's version; 0 when there is none."""
-        row = self._connection.execute("select to_regnamespace('fp')").fetchone()
+        row = self.connection.execute("select to_regnamespace('fp')").fetchone()
         if row is None or row[0] is None:
             return 0
         with self._as(self.administration):
-            return int(self._one("select schema_version from fp.meta"))
+            return int(self.one("select schema_version from fp.meta"))
 
     def require_api(self, *, read: int | None = None, write: int | None = None) -> None:
         """Turn clients that speak older functions away, or make them read-only."""
         with self._as(self.administration):
-            self._connection.execute(
+            self.connection.execute(
                 "update fp.meta set min_api = coalesce(%s, min_api),"
                 " min_api_write = coalesce(%s, min_api_write)",
                 (read, write),
@@ -210,7 +201,7 @@ class Administration:
         """Say that the database came back from a backup: desktops then offer their work again."""
         with self._as(self.administration):
             return UUID(
-                str(self._one("update fp.meta set epoch = gen_random_uuid() returning epoch"))
+                str(self.one("update fp.meta set epoch = gen_random_uuid() returning epoch"))
             )
 
     # --- people -----------------------------------------------------------------------
@@ -222,7 +213,7 @@ class Administration:
             raise AdministrationError("A team needs a name.")
         team = uuid4()
         with self._as(self.administration):
-            self._connection.execute(
+            self.connection.execute(
                 "insert into fp.team (id, name, channel) values (%s, %s, %s)",
                 (team, clean, f"fp_{secrets.token_hex(12)}"),
             )
@@ -234,8 +225,8 @@ class Administration:
         if not clean:
             raise AdministrationError("An engineer needs a name that can be shown.")
         made = Credentials(team, uuid4(), f"fp_{secrets.token_hex(10)}", secrets.token_urlsafe(24))
-        with self._connection.transaction():
-            self._connection.execute(
+        with self.connection.transaction():
+            self.connection.execute(
                 sql.SQL("create role {} login connection limit {} in role {} password {}").format(
                     sql.Identifier(made.role),
                     sql.Literal(CONNECTIONS),
@@ -244,24 +235,24 @@ class Administration:
                 )
             )
             session = dict(SESSION)
-            if self._connection.info.server_version >= 170_000:  # noqa: PLR2004  # Postgres 17
+            if self.connection.info.server_version >= 170_000:  # noqa: PLR2004  # Postgres 17
                 session["transaction_timeout"] = "30s"
             for setting, value in session.items():
-                self._connection.execute(
+                self.connection.execute(
                     sql.SQL("alter role {} set {} = {}").format(
                         sql.Identifier(made.role), sql.Identifier(setting), sql.Literal(value)
                     )
                 )
             with self._as(self.administration):
-                if not self._connection.execute(
+                if not self.connection.execute(
                     "select 1 from fp.team where id = %s for no key update", (team,)
                 ).fetchone():
                     raise AdministrationError(f"There is no team {team}.")
-                self._connection.execute(
+                self.connection.execute(
                     "insert into fp.member (team_id, engineer_id, display) values (%s, %s, %s)",
                     (team, made.engineer_id, clean),
                 )
-                self._connection.execute(
+                self.connection.execute(
                     "insert into fp.login (role_name, team_id, engineer_id) values (%s, %s, %s)",
                     (made.role, team, made.engineer_id),
                 )
@@ -271,7 +262,7 @@ class Administration:
         """Give an engineer a new password; open connections of the old one end."""
         team, role = self._login(engineer)
         password = secrets.token_urlsafe(24)
-        self._connection.execute(
+        self.connection.execute(
             sql.SQL("alter role {} login password {}").format(
                 sql.Identifier(role), sql.Literal(self._secret(role, password))
             )
@@ -290,7 +281,7 @@ class Administration:
         team, role = self._login(engineer)
         with self._as(self.administration):
             self._set_active(team, engineer, active=False)
-        self._connection.execute(
+        self.connection.execute(
             sql.SQL("alter role {} nologin password null").format(sql.Identifier(role))
         )
         return self._terminate(role)
@@ -304,7 +295,7 @@ class Administration:
                 if self._has_presence()
                 else "null::timestamptz"
             )
-            rows = self._connection.execute(
+            rows = self.connection.execute(
                 sql.SQL(
                     "select t.id, t.name, m.engineer_id, m.display, l.role_name,"
                     " m.active and l.active, {} from fp.team t"
@@ -327,14 +318,14 @@ class Administration:
             raise AdministrationError("Ended escalations are kept for at least 31 days.")
         expired = escalations = packages = 0
         with self._as(self.administration):
-            teams = [row[0] for row in self._connection.execute("select id from fp.team")]
+            teams = [row[0] for row in self.connection.execute("select id from fp.team")]
         for team in teams:
             expired += self._expire(team)
             while gone := self._remove(team, keep_days):
                 escalations += gone
             packages += self._empty(team, keep_packages_days)
         with self._as(self.administration):
-            operations = self._connection.execute(
+            operations = self.connection.execute(
                 "delete from fp.op where at < clock_timestamp() - make_interval(days => %s)",
                 (OPERATIONS_KEPT,),
             ).rowcount
@@ -342,7 +333,7 @@ class Administration:
 
     def reap(self, *, idle_seconds: int = 60) -> int:
         """End engineers' transactions that were left open; they may hold their team's lock."""
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             "select pg_terminate_backend(a.pid) from pg_stat_activity a"
             " where a.datname = current_database()"
             " and a.xact_start < clock_timestamp() - make_interval(secs => %s)"
@@ -354,11 +345,11 @@ class Administration:
 
     def status(self) -> Status:
         """Return sizes, the oldest waiting and the connections."""
-        info = self._connection.info.server_version
+        info = self.connection.info.server_version
         with self._as(self.administration):
             teams = [
                 TeamStatus(*row)
-                for row in self._connection.execute(
+                for row in self.connection.execute(
                     "select t.id, t.name,"
                     " (select count(*) from fp.member m where m.team_id = t.id and m.active),"
                     " count(e.id) filter (where e.state = 'open'),"
@@ -369,9 +360,9 @@ class Administration:
                     " group by t.id, t.name order by lower(t.name), t.id"
                 )
             ]
-            meta = self._connection.execute("select schema_version, epoch from fp.meta").fetchone()
+            meta = self.connection.execute("select schema_version, epoch from fp.meta").fetchone()
         assert meta is not None
-        sizes = self._connection.execute(
+        sizes = self.connection.execute(
             "select c.relname, pg_size_pretty(pg_total_relation_size(c.oid)) from pg_class c"
             " where c.relnamespace = 'fp'::regnamespace and c.relkind = 'r'"
             " order by pg_total_relation_size(c.oid) desc"
@@ -381,127 +372,29 @@ class Administration:
             schema_version=meta[0],
             epoch=meta[1],
             database_size=str(
-                self._one("select pg_size_pretty(pg_database_size(current_database()))")
+                self.one("select pg_size_pretty(pg_database_size(current_database()))")
             ),
             table_sizes=dict(sizes),
             connections=int(
-                self._one(
-                    "select count(*) from pg_stat_activity where datname = current_database()"
-                )
+                self.one("select count(*) from pg_stat_activity where datname = current_database()")
             ),
-            connections_allowed=int(self._one("select current_setting('max_connections')::int")),
+            connections_allowed=int(self.one("select current_setting('max_connections')::int")),
             teams=teams,
         )
-
-    def doctor(self) -> list[Finding]:
-        """Look for what would let somebody in, lose work or run out."""
-        return [
-            self._check_version(),
-            self._check_schema(),
-            *self._check_walls(),
-            *self._check_server(),
-        ]
-
-    # --- doctor's parts ---------------------------------------------------------------
-
-    def _check_version(self) -> Finding:
-        major, minor = divmod(self._connection.info.server_version, 10_000)
-        return Finding(
-            minor >= FLOOR.get(major, 0) and major >= min(FLOOR),
-            f"Postgres {major}.{minor}",
-            f"Update to {major}.{FLOOR.get(major, 0)} or newer: older ones have known faults.",
-        )
-
-    def _check_schema(self) -> Finding:
-        newest, present = migrations()[-1].number, self.schema_version()
-        return Finding(present == newest, f"Schema version {present} of {newest}", "Run “migrate”.")
-
-    def _check_walls(self) -> Iterator[Finding]:
-        yield Finding(
-            not self._one(
-                "select has_database_privilege('public', current_database(), 'CONNECT')"
-                " or has_database_privilege('public', current_database(), 'TEMP')"
-            ),
-            "Only engineers may connect to this database",
-            "Run “init” again as the database's owner.",
-        )
-        open_tables = self._connection.execute(
-            "select c.relname from pg_class c where c.relnamespace = to_regnamespace('fp')"
-            " and c.relkind = 'r' and c.relname <> 'meta'"
-            " and not (c.relrowsecurity and c.relforcerowsecurity)"
-        ).fetchall()
-        yield Finding(
-            not open_tables,
-            "Row-level security is forced on every table",
-            f"It is missing on {', '.join(row[0] for row in open_tables)}: run “migrate”.",
-        )
-        loose = int(self._one(sql.SQL("select count(*) from ({}) f").format(_CATALOGUE)))
-        yield Finding(
-            loose == 0,
-            "Large objects, advisory locks and raw messages are closed to engineers",
-            f"{loose} functions stay open; only a superuser can close them (“init”). They reach no "
-            "row of the queue, but an engineer can fill the disk with large objects.",
-        )
-
-    def _check_server(self) -> Iterator[Finding]:
-        yield Finding(
-            self._one("select current_setting('ssl')") == "on",
-            "The server speaks TLS",
-            "Turn ssl on and allow only “hostssl … scram-sha-256” in pg_hba.conf; desktops refuse "
-            "anything else.",
-        )
-        yield Finding(
-            self._one("select current_setting('password_encryption')") == "scram-sha-256",
-            "Passwords are stored as SCRAM",
-            "Set password_encryption to scram-sha-256.",
-        )
-        yield Finding(
-            self._one("select current_setting('fsync')") == "on"
-            and self._one("select current_setting('synchronous_commit')") != "off",
-            "A committed escalation survives a power cut",
-            "Set fsync and synchronous_commit to on.",
-        )
-        allowed = int(self._one("select current_setting('max_connections')::int"))
-        people = len([engineer for engineer in self.engineer_list() if engineer.active])
-        yield Finding(
-            allowed >= people * 2 + 10,
-            f"{allowed} connections for {people} engineers (two each: polling and nudges)",
-            "Raise max_connections, or put PgBouncer 1.21 or newer before it (transaction mode).",
-        )
-        rules = self._plain_rules()
-        if rules is not None:
-            yield Finding(
-                not rules,
-                "pg_hba.conf lets nobody in from elsewhere without TLS",
-                f"Lines {', '.join(map(str, rules))} allow “host” or “hostnossl” connections: use "
-                "“hostssl”.",
-            )
-
-    def _plain_rules(self) -> list[int] | None:
-        try:
-            rows = self._connection.execute(
-                "select line_number from pg_hba_file_rules where type in ('host', 'hostnossl')"
-                " and auth_method <> 'reject' and coalesce(address, '') not in"
-                " ('127.0.0.1', '::1', 'localhost', 'samehost')"
-                " and (database && array['all', current_database()::text])"
-            ).fetchall()
-        except psycopg.errors.InsufficientPrivilege:
-            return None
-        return [row[0] for row in rows]
 
     # --- init's parts -----------------------------------------------------------------
 
     def _create_group(self, role: str) -> None:
         name = sql.Identifier(role)
-        if not self._connection.execute(
+        if not self.connection.execute(
             "select 1 from pg_roles where rolname = %s", (role,)
         ).fetchone():
-            self._connection.execute(sql.SQL("create role {} nologin").format(name))
-        if role != self.engineers and not self._one(
+            self.connection.execute(sql.SQL("create role {} nologin").format(name))
+        if role != self.engineers and not self.one(
             "select usesuper from pg_user where usename = current_user"
         ):
             # Without being a superuser we must be a member to act as the role.
-            self._connection.execute(sql.SQL("grant {} to current_user").format(name))
+            self.connection.execute(sql.SQL("grant {} to current_user").format(name))
 
     def _close_database(self) -> list[str]:
         database = sql.Identifier(self.database)
@@ -534,7 +427,7 @@ class Administration:
 
     def _close_catalogue(self) -> list[str]:
         """Close built-in functions that a queue needs not; only a superuser can."""
-        rows = self._connection.execute(sql.SQL("select f.name from ({}) f").format(_CATALOGUE))
+        rows = self.connection.execute(sql.SQL("select f.name from ({}) f").format(OPEN_FUNCTIONS))
         closed = [
             self._try(sql.SQL("revoke execute on function {} from public").format(sql.SQL(row[0])))
             for row in rows.fetchall()
@@ -543,7 +436,7 @@ class Administration:
             sql.SQL("grant usage on language plpgsql to {}").format(sql.Identifier(self.owner))
         )
         self._try(sql.SQL("revoke usage on language plpgsql from public"))
-        left = int(self._one(sql.SQL("select count(*) from ({}) f").format(_CATALOGUE)))
+        left = int(self.one(sql.SQL("select count(*) from ({}) f").format(OPEN_FUNCTIONS)))
         if not left and all(closed):
             return []
         return [
@@ -560,25 +453,25 @@ class Administration:
             ("@engineer@", self.engineers),
             ("@admin@", self.administration),
         ):
-            text = text.replace(mark, sql.Identifier(role).as_string(self._connection))
+            text = text.replace(mark, sql.Identifier(role).as_string(self.connection))
         return text.encode()
 
     # --- prune's parts ----------------------------------------------------------------
 
     def _expire(self, team: UUID) -> int:
         with self._as(self.administration):
-            row = self._connection.execute(
+            row = self.connection.execute(
                 "select seq from fp.team where id = %s for no key update", (team,)
             ).fetchone()
             assert row is not None
             seq = row[0]
-            due = self._connection.execute(
+            due = self.connection.execute(
                 "select id from fp.escalation where team_id = %s and state = 'open'"
                 " and expires_at <= clock_timestamp() order by id for update",
                 (team,),
             ).fetchall()
             for number, (escalation,) in enumerate(due, seq + 1):
-                self._connection.execute(
+                self.connection.execute(
                     "with e as (update fp.escalation set state = 'expired', fence = fence + 1,"
                     " version = version + 1, team_seq = %s, ended_at = clock_timestamp()"
                     " where team_id = %s and id = %s returning *), h as ("
@@ -591,17 +484,17 @@ class Administration:
                     " e.fence from e",
                     (number, team, escalation),
                 )
-            self._connection.execute(
+            self.connection.execute(
                 "update fp.team set seq = %s where id = %s", (seq + len(due), team)
             )
         return len(due)
 
     def _remove(self, team: UUID, keep_days: int) -> int:
         with self._as(self.administration):
-            self._connection.execute(
+            self.connection.execute(
                 "select 1 from fp.team where id = %s for no key update", (team,)
             )
-            row = self._connection.execute(
+            row = self.connection.execute(
                 "with gone as (delete from fp.escalation where (team_id, id) in ("
                 " select team_id, id from fp.escalation where team_id = %s"
                 " and ended_at < clock_timestamp() - make_interval(days => %s) limit %s)"
@@ -611,7 +504,7 @@ class Administration:
             assert row is not None
             if row[0]:
                 # Who has not read past these may have missed how they ended.
-                self._connection.execute(
+                self.connection.execute(
                     "update fp.team set floor_seq = greatest(floor_seq, %s) where id = %s",
                     (row[1], team),
                 )
@@ -623,14 +516,14 @@ class Administration:
             " and e.ended_at < clock_timestamp() - make_interval(days => %s)"
         )
         with self._as(self.administration):
-            packages = self._connection.execute(
+            packages = self.connection.execute(
                 sql.SQL(
                     "update fp.hop set package = null, package_schema = null where team_id = %s"
                     " and package is not null and escalation_id in ({})"
                 ).format(old),
                 (team, team, keep_days),
             ).rowcount
-            self._connection.execute(
+            self.connection.execute(
                 sql.SQL("delete from fp.step where team_id = %s and escalation_id in ({})").format(
                     old
                 ),
@@ -643,16 +536,17 @@ class Administration:
     @contextmanager
     def _as(self, role: str) -> Iterator[None]:
         """Act as one of the three roles for one transaction."""
-        with self._connection.transaction():
-            before = self._one("select current_user")
-            self._connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+        with self.connection.transaction():
+            before = self.one("select current_user")
+            self.connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
             yield
-            self._connection.execute(
+            self.connection.execute(
                 sql.SQL("set local role {}").format(sql.Identifier(str(before)))
             )
 
-    def _one(self, query: LiteralString | sql.Composed) -> Any:
-        row = self._connection.execute(query).fetchone()
+    def one(self, query: LiteralString | sql.Composed) -> Any:
+        """Return the first column of the first row."""
+        row = self.connection.execute(query).fetchone()
         assert row is not None
         return row[0]
 
@@ -663,25 +557,25 @@ class Administration:
         def note(diagnostic: psycopg.errors.Diagnostic) -> None:
             notices.append(diagnostic.sqlstate or "")
 
-        self._connection.add_notice_handler(note)
+        self.connection.add_notice_handler(note)
         try:
-            with self._connection.transaction():
-                self._connection.execute(sql.Composed([statement]))
+            with self.connection.transaction():
+                self.connection.execute(sql.Composed([statement]))
         except (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedObject):
             return False
         finally:
-            self._connection.remove_notice_handler(note)
+            self.connection.remove_notice_handler(note)
         return not any(state in ("01006", "01007") for state in notices)
 
     def _secret(self, role: str, password: str) -> str:
         """Return the SCRAM verifier, so that the password itself reaches no server log."""
-        return self._connection.pgconn.encrypt_password(
+        return self.connection.pgconn.encrypt_password(
             password.encode(), role.encode(), b"scram-sha-256"
         ).decode()
 
     def _login(self, engineer: UUID) -> tuple[UUID, str]:
         with self._as(self.administration):
-            row = self._connection.execute(
+            row = self.connection.execute(
                 "select team_id, role_name from fp.login where engineer_id = %s", (engineer,)
             ).fetchone()
         if row is None:
@@ -689,9 +583,9 @@ class Administration:
         return row[0], row[1]
 
     def _set_active(self, team: UUID, engineer: UUID, *, active: bool) -> None:
-        self._connection.execute("select 1 from fp.team where id = %s for no key update", (team,))
+        self.connection.execute("select 1 from fp.team where id = %s for no key update", (team,))
         for table in ("member", "login"):
-            self._connection.execute(
+            self.connection.execute(
                 sql.SQL("update fp.{} set active = %s where engineer_id = %s").format(
                     sql.Identifier(table)
                 ),
@@ -700,7 +594,7 @@ class Administration:
 
     def _terminate(self, role: str) -> int:
         try:
-            rows = self._connection.execute(
+            rows = self.connection.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", (role,)
             ).fetchall()
         except psycopg.errors.InsufficientPrivilege:
@@ -708,10 +602,10 @@ class Administration:
         return sum(1 for row in rows if row[0])
 
     def _has_presence(self) -> bool:
-        return self._one("select to_regclass('fp.presence') is not null") is True
+        return self.one("select to_regclass('fp.presence') is not null") is True
 
 
-_CATALOGUE = sql.SQL(
+OPEN_FUNCTIONS = sql.SQL(
     "select p.oid::regprocedure::text as name from pg_proc p"
     " where p.pronamespace = 'pg_catalog'::regnamespace"
     " and (p.proname ~ '^lo_' or p.proname in ('lowrite', 'loread', 'pg_logical_emit_message')"

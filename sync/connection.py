@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import selectors
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,6 @@ import psycopg
 from sync import authorities
 
 if TYPE_CHECKING:
-    import threading
     from datetime import timedelta
 
     from psycopg.abc import PQGen
@@ -119,6 +119,8 @@ class Dialer:
     def __init__(self, invitation: Invitation) -> None:
         self.invitation = invitation
         self._ca_file: Path | None = None
+        self._lock = threading.Lock()  # two threads connect
+        self._forgotten = False
 
     def connect(self, timeout: float) -> Connection:
         """Open a connection; a name look-up may take longer than the time-out, in seconds."""
@@ -165,16 +167,21 @@ class Dialer:
         pem = self.invitation.ca_certificate
         if not pem and (known := authorities.file()) is not None:
             return known
-        if self._ca_file is None or not self._ca_file.exists():
-            with tempfile.NamedTemporaryFile(
-                "w", prefix="flowpilot-ca-", suffix=".pem", delete=False, encoding="ascii"
-            ) as file:
-                file.write(pem or authorities.pem())
-            self._ca_file = Path(file.name)
-        return str(self._ca_file)
+        with self._lock:
+            if self._forgotten:
+                raise psycopg.OperationalError("the client was closed")
+            if self._ca_file is None or not self._ca_file.exists():
+                with tempfile.NamedTemporaryFile(
+                    "w", prefix="flowpilot-ca-", suffix=".pem", delete=False, encoding="ascii"
+                ) as file:
+                    file.write(pem or authorities.pem())
+                self._ca_file = Path(file.name)
+            return str(self._ca_file)
 
     def forget(self) -> None:
-        """Remove the authority's file."""
-        if self._ca_file is not None:
-            self._ca_file.unlink(missing_ok=True)
-            self._ca_file = None
+        """Remove the authority's file, for good."""
+        with self._lock:
+            self._forgotten = True
+            if self._ca_file is not None:
+                self._ca_file.unlink(missing_ok=True)
+                self._ca_file = None

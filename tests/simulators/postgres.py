@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 SUPERUSER = "postgres"
+_PREFIX = "fpq-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,15 @@ def free_port() -> int:
         return port
 
 
+def _remove_remains() -> None:
+    """Remove the folders of servers whose process was killed an hour ago or earlier."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            stale = time.time() - folder.stat().st_mtime > 3_600
+            if stale and not (folder / "data" / "postmaster.pid").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 class PostgresServer:
     """A cluster in a temporary folder."""
 
@@ -114,7 +124,8 @@ class PostgresServer:
     def start(self) -> None:
         """Make the cluster and wait until it answers."""
         self._user = _other_user()
-        self._folder = Path(tempfile.mkdtemp(prefix="fpq-"))
+        _remove_remains()
+        self._folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         self._folder.chmod(0o711)
         self.data.mkdir()
         self._give(self.data)

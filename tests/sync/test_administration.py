@@ -15,6 +15,7 @@ from sync import errors
 from sync.__main__ import main
 from sync.administration import Administration, AdministrationError, migrations
 from sync.client import QueueClient
+from sync.doctor import Doctor
 from sync.invitation import Invitation
 from sync.port import NewEscalation, State
 from tests.simulators.postgres import PostgresServer, QueueDatabase, engines, shared_server
@@ -146,7 +147,7 @@ def test_everything_is_done_without_a_superuser() -> None:
             administration.prune()
             administration.restore_epoch()
             assert administration.migrate() == []
-            assert not all(finding.good for finding in administration.doctor())
+            assert not all(finding.good for finding in Doctor(administration).findings())
             administration.rotate(made.engineer_id)
             administration.disable_engineer(made.engineer_id)
             (ann,) = administration.engineer_list()
