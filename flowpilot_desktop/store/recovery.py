@@ -56,6 +56,21 @@ _REPLACED_WHOLE = ("drafts", "ticket_contexts", "psa_connections", "member_mappi
 """Tables whose rows are deleted in ordinary use: when read whole, the damaged one is the truth."""
 
 _OF_SESSIONS = ("steps", "segments", "push_items")
+"""Tables that are worth a session of their own: they say who worked, and when."""
+
+# What the backup calls unsent may have been sent since, where the row that would say so is lost: a
+# push is looked for first, and an operation of the queue counts as tried.
+_DOUBTS = {
+    "push_items": (
+        "UPDATE push_items SET state = 'unclear', watermark = coalesce(watermark, 0), "
+        "next_try_at = NULL, warning = 'Restored from a backup; it may have been sent already.' "
+        "WHERE state IN ('pending', 'sending') AND id NOT IN (SELECT value FROM json_each(?))"
+    ),
+    "queue_operations": (
+        "UPDATE queue_operations SET tries = max(tries, 1) "
+        "WHERE state = 'waiting' AND id NOT IN (SELECT value FROM json_each(?))"
+    ),
+}
 _NOUNS: dict[str, Any] = {shelf.table.name: shelf for shelf in t.SHELVES.values()}
 _DIALECT = sqlite_dialect.dialect()
 
@@ -226,8 +241,8 @@ class _Carrying:
         lost = rows.unreadable + rows.read - len(carried)
         if lost:
             self.missing[table.name] = lost
-        if lost and table is t.push_items:
-            _doubt(new, carried)
+        if lost and table.name in _DOUBTS:
+            new.execute(_DOUBTS[table.name], (json.dumps(carried),))
 
     def _keep_orphans(self, new: sqlite3.Connection) -> None:
         """Give sessions whose own row is lost a new one, so that nothing of them is lost too."""
@@ -252,6 +267,18 @@ class _Carrying:
             }
             new.execute(_upsert(t.sessions, list(bound)), list(bound.values()))
         self.placeholders = len(orphans)
+        for table in t.metadata.tables.values():
+            if table.name not in _OF_SESSIONS and table.foreign_keys:
+                self._drop_orphans(new, table.name)
+
+    def _drop_orphans(self, new: sqlite3.Connection, table: str) -> None:
+        """Leave behind what means nothing without its session, and count it as missing."""
+        dropped = new.execute(
+            f"DELETE FROM {table} "  # noqa: S608 - a table of ours
+            "WHERE session_id NOT IN (SELECT id FROM sessions)"
+        ).rowcount
+        if dropped:
+            self.missing[table] = self.missing.get(table, 0) + dropped
 
 
 def _placeholder(new: sqlite3.Connection, session_id: str) -> Session:
@@ -278,16 +305,6 @@ def _placeholder(new: sqlite3.Connection, session_id: str) -> Session:
         from_micros(last),
         problem_summary=RECOVERED_SUMMARY,
         paused_at=from_micros(last),
-    )
-
-
-def _doubt(new: sqlite3.Connection, carried: list[Any]) -> None:
-    """Look before sending what the backup calls unsent: it may have been sent since."""
-    new.execute(
-        "UPDATE push_items SET state = 'unclear', watermark = coalesce(watermark, 0), "
-        "next_try_at = NULL, warning = 'Restored from a backup; it may have been sent already.' "
-        "WHERE state IN ('pending', 'sending') AND id NOT IN (SELECT value FROM json_each(?))",
-        (json.dumps(carried),),
     )
 
 

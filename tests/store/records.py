@@ -6,6 +6,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 from flowpilot_desktop.core.attachment import Attachment
+from flowpilot_desktop.core.escalation import (
+    Escalation,
+    EscalationState,
+    OperationKind,
+    OperationState,
+    QueueOperation,
+)
+from flowpilot_desktop.core.happening import Happening, HappeningKind
 from flowpilot_desktop.core.history import AuditEntry
 from flowpilot_desktop.core.push import (
     NotePayload,
@@ -319,7 +327,55 @@ contexts = st.builds(
     missing=tuples(text),
 )
 
+escalations = st.builds(
+    Escalation,
+    id=name,
+    session_id=text,
+    state=st.sampled_from(EscalationState),
+    originator_id=text,
+    raised_by=text,
+    summary=text,
+    reason=text,
+    created_at=moment,
+    raised_at=moment,
+    assigned_to=text,
+    claimed_at=maybe,
+    step_count=st.integers(0, 99),
+    fence=number,
+    outcome=text,
+)
+operations = st.builds(
+    QueueOperation,
+    id=name,
+    session_id=text,
+    escalation_id=text,
+    kind=st.sampled_from(OperationKind),
+    body=text,
+    created_at=moment,
+    number=number,
+    state=st.sampled_from(OperationState),
+    tries=st.integers(0, 99),
+    next_try_at=maybe,
+    answered_at=maybe,
+    answer=text,
+    error=text,
+)
+happenings = st.builds(
+    Happening,
+    id=name,
+    session_id=st.just("s1"),
+    after=st.integers(0, 30),
+    at=moment,
+    kind=st.sampled_from(HappeningKind),
+    context=st.none() | contexts,
+    flow_text=text,
+    minutes=st.integers(0, 9999),
+)
+
 small_records = st.one_of(
+    escalations,
+    operations,
+    happenings,
     st.builds(Draft, text, text, text, moment),
     st.builds(Engineer, name, text, text),
     st.builds(PsaConnection, name, text, text, text, text, text, text),

@@ -264,7 +264,9 @@ async def test_steps_whose_session_is_lost_are_kept(open_store, clock, tmp_path:
     path = tmp_path / "flowpilot.db"
     raw = sqlite3.connect(path)
     raw.execute("PRAGMA foreign_keys = OFF")
-    raw.execute("DELETE FROM sessions WHERE id = 's7'")  # as a page that can't be read would
+    # As pages that can't be read would leave it.
+    raw.execute("DELETE FROM sessions WHERE id = 's7'")
+    raw.execute("INSERT INTO happenings VALUES ('h', 'gone', 0, 0, 'rested', NULL, '', 5)")
     raw.commit()
     raw.close()
     header_zeroed(path)
@@ -276,6 +278,8 @@ async def test_steps_whose_session_is_lost_are_kept(open_store, clock, tmp_path:
     assert session.user_id == "ana"
     assert len(await store.steps("s7")) == 2
     assert RECOVERED_SUMMARY in store.report.words
+    assert await store.happenings("gone") == ()
+    assert "at least 1 happenings" in store.report.words
 
 
 async def test_side_files_move_together(open_store, clock, tmp_path: Path):
