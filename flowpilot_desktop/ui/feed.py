@@ -321,7 +321,8 @@ class Feed(QAbstractScrollArea):
 
     def _measure_sight(self, top: int, bottom: int) -> bool:
         """Give everything between a widget and measure it; return whether a height changed."""
-        changed = is_new = False
+        changed = False
+        new: list[int] = []
         for place in self._in_sight(top, bottom):
             item = self._items[place]
             widget = self._widgets.get(item.key)
@@ -329,13 +330,13 @@ class Feed(QAbstractScrollArea):
                 widget = item.build(item.content, self.viewport())
                 self._widgets[item.key] = widget
                 widget.show()
-                is_new = True
+                new.append(place)
             height = widget.fit(self._fitted_width)
             if self._heights.get(item.key) != height:
                 self._heights[item.key] = height
                 changed = True
-        if is_new:
-            self._order_tabs()
+        for place in new:
+            self._join_tab_order(place)
         return changed
 
     def _retire(self, shown: set[str]) -> None:
@@ -355,19 +356,17 @@ class Feed(QAbstractScrollArea):
                 widget = self._widgets[key]
                 widget.move(widget.x(), -widget.height() - 10_000)
 
-    def _order_tabs(self) -> None:
-        """Let Tab follow the order of the cards, not the order in which they were made."""
+    def _join_tab_order(self, place: int) -> None:
+        """Let Tab come to a new card after the one above it, not after all that came before."""
+        earlier = (self._items[before].key for before in range(place - 1, -1, -1))
         last: QWidget = self
-        for item in self._items:
-            widget = self._widgets.get(item.key)
-            if widget is None:
-                continue
-            for child in [widget, *widget.findChildren(QWidget)]:
-                # Cards take the focus from the arrow keys; Tab then goes on inside them.
-                is_card = child.property("role") == "card"
-                if is_card or child.focusPolicy() & Qt.FocusPolicy.TabFocus:
-                    QWidget.setTabOrder(last, child)
-                    last = child
+        for key in earlier:
+            if key in self._widgets and (stops := _tab_stops(self._widgets[key])):
+                last = stops[-1]
+                break
+        for stop in _tab_stops(self._widgets[self._items[place].key]):
+            QWidget.setTabOrder(last, stop)
+            last = stop
 
     def _renew(self, item: FeedItem) -> None:
         widget = self._widgets.get(item.key)
@@ -449,3 +448,12 @@ class Feed(QAbstractScrollArea):
                 hint.height(),
             )
             self._latest.raise_()
+
+
+def _tab_stops(card: FeedCard) -> list[QWidget]:
+    """Return what takes the focus on a card: the frame from the arrow keys, the rest from Tab."""
+    return [
+        child
+        for child in [card, *card.findChildren(QWidget)]
+        if child.focusPolicy() & Qt.FocusPolicy.TabFocus or child.property("role") == "card"
+    ]
