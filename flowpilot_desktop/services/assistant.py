@@ -9,6 +9,7 @@ answer.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
@@ -35,7 +36,7 @@ from flowpilot_desktop.core.usage import UsageRecord
 from flowpilot_desktop.flows import walk
 from flowpilot_desktop.flows.library import FlowLibrary
 from flowpilot_desktop.flows.model import Flow
-from flowpilot_desktop.llm.conversation import Pause, Record, TicketRead, consultation
+from flowpilot_desktop.llm.conversation import Pause, Record, Scribe, TicketRead
 from flowpilot_desktop.services.model_access import ModelAccess
 from flowpilot_desktop.services.reach import ReachBoard
 
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 Progress = Callable[[StepProgress], None]
 
 _RETRY_SECONDS = 60.0
+_SCRIBES_KEPT = 4
 _LIMIT_NOTICE = (
     f"{STEP_LIMIT} steps are reached. Resolve with what is known, log what you do by hand, or "
     "escalate with everything that was tried."
@@ -98,6 +100,7 @@ class Assistant:
         self._flows = flows
         self._access = access
         self._reach = reach
+        self._scribes: dict[str, Scribe] = {}
 
     async def matched_flow(self, text: str) -> Flow | None:
         """Return the flow that the text asks for, or None below the minimum score."""
@@ -151,7 +154,7 @@ class Assistant:
         *,
         must_conclude: bool,
     ) -> StepDraft:
-        question = self.consultation(case, flow, must_conclude=must_conclude)
+        question = await self.consultation(case, flow, must_conclude=must_conclude)
         async with aclosing(model.next_step(question)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, StepDraft):
@@ -160,12 +163,25 @@ class Assistant:
                     progress(piece)
         raise ModelAnswerUnusable("The answer ended before it was complete.", reason="cut_off")
 
-    def consultation(
+    async def consultation(
         self, case: Case, flow: Flow | None, *, must_conclude: bool = False
     ) -> Consultation:
-        """Return what a model is told of the case, redacted."""
+        """Return what a model is told of the case, redacted.
+
+        Redacting takes seconds for a long log, so it happens on a thread of its own, and only for
+        what is new since the session's last card.
+        """
         record = self.record(case, flow)
-        return consultation(record, must_conclude=must_conclude)
+        scribe = self._scribe_of(case.session.id)
+        return await asyncio.to_thread(scribe.consultation, record, must_conclude=must_conclude)
+
+    def _scribe_of(self, session_id: str) -> Scribe:
+        """Return the session's scribe; the ones not needed for long are forgotten."""
+        scribe = self._scribes.pop(session_id, None) or Scribe()
+        self._scribes[session_id] = scribe
+        while len(self._scribes) > _SCRIBES_KEPT:
+            self._scribes.pop(next(iter(self._scribes)))
+        return scribe
 
     def record(self, case: Case, flow: Flow | None) -> Record:
         """Return the durable facts of a case as a consultation is built from them."""

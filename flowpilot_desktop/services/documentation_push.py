@@ -379,7 +379,8 @@ def _sending_order(item: PushItem) -> tuple[datetime, int, int, str]:
 def _unblocked(items: tuple[PushItem, ...]) -> list[PushItem]:
     """Return the items of a session that wait for nothing but their time.
 
-    Note and time go first, the status last; the parts of a long note land in their order.
+    Note and time go first, the status last. The parts of a long note go in their order, but one
+    that failed holds up no other: each part says which it is.
     """
     ordered = sorted(items, key=_sending_order)
     unblocked: list[PushItem] = []
@@ -390,7 +391,11 @@ def _unblocked(items: tuple[PushItem, ...]) -> list[PushItem]:
             case PushKind.STATUS:
                 before = [one for one in ordered if one.kind is not PushKind.STATUS]
             case PushKind.NOTE:
-                before = [one for one in ordered[:place] if one.kind is PushKind.NOTE]
+                before = [
+                    one
+                    for one in ordered[:place]
+                    if one.kind is PushKind.NOTE and one.state is not PushState.FAILED
+                ]
             case PushKind.TIME:
                 before = []
         if all(one.state in _SETTLED for one in before):
