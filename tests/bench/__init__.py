@@ -1,8 +1,9 @@
 """Benchmarks: how long something takes, next to the least it could take, measured in one run.
 
-Every module here with a function ``run() -> list[Measure]`` is one benchmark; ``python -m
-tests.bench`` gathers them. They compare ratios, which hold from machine to machine, and are no
-tests: nothing fails because a computer is slow.
+Every module here with a function ``run()`` is one benchmark; ``python -m tests.bench`` gathers
+them. ``run`` returns rows of (name, seconds, seconds of the floor), or a ``Measure`` where there is
+more to say. They compare ratios, which hold from machine to machine, and are no tests: nothing
+fails because a computer is slow.
 """
 
 from __future__ import annotations
@@ -10,11 +11,10 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
+class Measure(NamedTuple):
     """One figure: seconds for one time (the median), and the floor's; 0 for no floor.
 
     ``floor`` says what the floor is; ``slow`` is the 99th percentile, 0 where it means nothing.

@@ -8,7 +8,6 @@ import json
 import pkgutil
 import platform
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def main() -> int:
     for name in wanted.names or known:
         run = getattr(importlib.import_module(f"tests.bench.{name}"), "run", None)
         if run is not None:
-            figures[name] = run()
+            figures[name] = [Measure(*row) for row in run()]
             print(_table(name, figures[name]), flush=True)
     if wanted.json is not None:
         wanted.json.write_text(json.dumps(_report(figures), indent=2) + "\n", encoding="utf-8")
@@ -66,7 +65,7 @@ def _report(figures: dict[str, list[Measure]]) -> dict[str, object]:
         "python": platform.python_version(),
         "system": platform.platform(),
         "benchmarks": {
-            name: [asdict(measure) | {"ratio": measure.ratio} for measure in measures]
+            name: [measure._asdict() | {"ratio": measure.ratio} for measure in measures]
             for name, measures in figures.items()
         },
     }

@@ -35,25 +35,32 @@ app.exec()
 _OURS = """
 import sys, time
 from pathlib import Path
-from flowpilot_desktop import app as application
-from flowpilot_desktop.composition import Profile
+from flowpilot_desktop import start
+from flowpilot_desktop.profile import Profile
+from flowpilot_desktop.ui import shell
 told = set()
 def tell(what):
     if what not in told:
         told.add(what)
         print(what, time.monotonic(), flush=True)
-class Window(application.MainWindow):
+class Window(shell.MainWindow):
     def paintEvent(self, event):
         super().paintEvent(event)
         tell("painted")
-application.MainWindow = Window
-original = application.Application._restore
-async def restore(self):
-    await original(self)
-    tell("ready")
-    self.quit()
-application.Application._restore = restore
-application.run(Profile(Path(sys.argv[1]), is_demo=True, latency=0.0))
+shell.MainWindow = Window
+async def fill(qt, profile, shell, *, minimized):
+    import asyncio, importlib
+    await asyncio.to_thread(importlib.import_module, "flowpilot_desktop.composition")
+    from flowpilot_desktop import app
+    restore = app.Application._restore
+    async def ready(self):
+        await restore(self)
+        tell("ready")
+        self.quit()
+    app.Application._restore = ready
+    return await app.live(qt, profile, shell)
+start._fill = fill
+start.run(Profile(Path(sys.argv[1]), is_demo=True, latency=0.0))
 """
 
 
