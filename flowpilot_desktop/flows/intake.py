@@ -12,9 +12,11 @@ from typing import Final
 
 from flowpilot_desktop.flows.wording import word_set
 
-REQUEST: Final = 0.45
+REQUEST: Final = 0.27
+MIXED: Final = 0.6
 NO_SYMPTOM: Final = 0.8
-"""What the words of a text are worth when it only asks, and when it neither asks nor complains."""
+"""What the words of a text are worth when it only asks, when it asks to buy and complains, and
+when it does neither."""
 
 _WORD: Final = re.compile(r"[^\W_]+")
 _TEXT_LIMIT: Final = 4000
@@ -22,32 +24,48 @@ _TELLING_LINES: Final = 24
 _SHORTEST_STEM: Final = 3
 _DOUBLED: Final = 4
 
+_VERBS: Final = (
+    "add approve archive block book buy change check collect copy create delete deploy disable "
+    "dispose enable encrypt export extend forward give install move order plan prepare print "
+    "provide quote raise reactivate remove rename replace restore scan send set set-up "
+    "setup shut tell update upgrade whitelist bestellen einrichten aktualisieren"
+)
+_POLITE: Final = (
+    "please|pls|bitte|kindly|could you|could we|can you|can we|would you|need to|we need|i need|"
+    "let's|request|anfrage"
+)
+_OPENERS: Final = (
+    "add|book|change|check|copy|create|delete|dispose|export|extend|give|move|new user|offer|order|"
+    "print|prepare|question|quarterly|monthly|weekly|feedback|remove|rename|renew|renewal|replace|"
+    "report|restore|send|set|thanks|thank you|update (?:our|of)|upgrade|who|is there|are there|"
+    "are you|are we|is [\\w ]+ (?:supported|possible|included)|should (?:i|we)|needs? an?|"
+    "we need an?|we will|we want|what does|anfrage|necesito|solicito"
+)
+_WISHES: Final = (
+    "quote|quotation|price|offer|angebot|presupuesto|licen[cs]es? of|additional|training|"
+    "how (?:do|can|to)|what is|what are|which|where is|where do|when will|is it possible|"
+    "can (?:i|we) (?:get|have)|would like|we'd like|i want|we want|do we have|recommend|"
+    "recommendation|offboarding|set up a new|i need an?|need a new|need a replacement|new user:|"
+    "starts? (?:on|next|monday|tuesday|wednesday|thursday|friday)|planning|reminder|deadline|"
+    "invoice|maintenance window"
+)
 _ASKS: Final = re.compile(
-    r"\b(?:(?:please|pls|bitte|kindly|could you|can you|would you|need to|we need|i need|"
-    r"request:?|anfrage:?) (?:\w+ ){0,3}?(?:order|buy|quote|send|create|install|add|set up|setup|"
-    r"delete|remove|rename|move|forward|change|restore|raise|disable|whitelist|export|book|"
-    r"update|provide|deploy|enable|encrypt|shut|scan|print|bestellen|einrichten|"
-    r"aktualisieren)|"
-    r"order|quote|price|offer|angebot|presupuesto|request|licen[cs]es? of|additional|training|"
-    r"how (?:do|can|to)|what is|what are|which|where is|where do|when will|is it possible|"
-    r"can (?:i|we) (?:get|have)|would like|i want|we want|do we have|offboarding|"
-    r"set up a new|starts? on|need a new|new user:|planning|reminder|deadline|invoice)\b"
-    r"|\A\W*(?:add|needs? an? |we need an? |book|change|check|copy|create|delete|dispose|export|"
-    r"extend|give|move|new user|offer|print|prepare|quarterly|monthly|weekly|remove|rename|renew|"
-    r"replace|report|restore|send|set up|thanks|thank you|update our|upgrade|who|is there|"
-    r"are there|"
-    r"is [\w ]+ (?:supported|possible|included)|should (?:i|we)|bitte|anfrage|necesito|solicito)\b"
+    rf"\b(?:(?:{_POLITE}):? (?:[\w']+ ){{0,3}}?(?:{'|'.join(_VERBS.split()).replace('-', ' ?')})"
+    rf"|{_WISHES})\b|\A\W*(?:{_OPENERS})\b"
+)
+_BUYS: Final = re.compile(
+    r"\b(?:please order|need (?:a|an) (?:new|replacement)|quote|quotation|price for|angebot)\b"
 )
 _TELLS: Final = re.compile(
-    r"\b(?:not|no longer|can'?t|cannot|cant|won'?t|wont|doesn'?t|doesnt|don'?t|isn'?t|unable|error|"
-    r"fail\w*|stop(?:s|ped)|slow\w*|crash\w*|stuck|missing|gone|disappear\w*|lost|loses?|down|"
-    r"broken?|drops?|dropping|disconnect\w*|full|lock(?:ed|s)|expired|black|freez\w*|frozen|"
-    r"hangs?|keeps?|wrong|incorrect|denied|refused|reject\w*|bounc\w*|undeliver\w*|suspicious|"
-    r"strange|weird|clicked|problem|trouble|issue|warn\w*|offline|unreachable|nobody|never|"
-    r"forgot\w*|"
-    r"nicht|kein\w*|fehler\w*|voll|langsam|gesperrt|vergessen|funktioniert|error|bloquead\w*|"
-    r"lent[oa]|stolen|weak|flicker\w*|echo|since|no (?!problem|rush|hurry|worr)\w+|nothing|asks?|"
-    r"asking|says|lags?|blank|alert|corrupt\w*|damaged|unknown|unidentified|stays?|shows?)\b"
+    r"\b(?:not|no longer|can'?t|cannot|won'?t|doesn'?t|don'?t|isn'?t|unable|error|fail\w*|"
+    r"stop(?:s|ped)|slow\w*|crash\w*|stuck|missing|gone|disappear\w*|lost|loses?|down|broken?|"
+    r"blocked|hacked|unbearabl\w*|sluggish|mistyped|invalid|drops?|dropping|disconnect\w*|full|"
+    r"lock(?:ed|s)|expired|black|freez\w*|frozen|hangs?|keeps?|wrong|incorrect|denied|refused|"
+    r"reject\w*|bounc\w*|undeliver\w*|suspicious|dodgy|strange|weird|clicked|problem|trouble|"
+    r"issue|warn\w*|offline|unreachable|nobody|never|forgot\w*|since|stolen|weak|flicker\w*|echo|"
+    r"no (?!problem|rush|hurry|worr)\w+|nothing|none|asks?|asking|says|lags?|blank|alert|"
+    r"corrupt\w*|damaged|unknown|unidentified|stays?|shows?|terrible|awful\w*|suddenly|unavailable|"
+    r"nicht|kein\w*|fehler\w*|voll|langsam|gesperrt|vergessen|funktioniert|bloquead\w*|lent[oa])\b"
 )
 _STOP: Final = word_set(
     # English, German and Spanish words that no flow is about
@@ -110,7 +128,7 @@ def weight_of(text: str) -> float:
     """Return what a text's words are worth: less when it reports nothing, least when it asks."""
     folded = text.casefold()
     if _TELLS.search(folded) is not None:
-        return 1.0
+        return MIXED if _BUYS.search(folded) is not None else 1.0
     return REQUEST if _ASKS.search(folded) is not None else NO_SYMPTOM
 
 

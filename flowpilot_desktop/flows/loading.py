@@ -62,7 +62,7 @@ TEXT_LIMIT: Final = 1200
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _RESULTS: Final = ("worked", "did_not_work", "could_not_try")
 _FLOW_KEYS: Final = word_set(
-    "id version title domain entry keywords phrases matches not_matches causes nodes"
+    "id version title domain entry topics keywords phrases matches not_matches causes nodes"
 )
 _NODE_KEYS: Final = {
     NodeKind.QUESTION: word_set("why options other skip free_text next"),
@@ -195,6 +195,7 @@ class _Reader:
             entry=self._text(root, "entry", required=True),
             nodes=nodes,
             causes=self._causes,
+            topics=self._texts(root, "topics"),
             keywords=self._texts(root, "keywords"),
             phrases=self._texts(root, "phrases"),
             matches=matches,

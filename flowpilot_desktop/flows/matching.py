@@ -11,7 +11,6 @@ is said first counts most: the summary comes before the story. A text much like 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -19,22 +18,26 @@ from typing import Final
 from flowpilot_desktop.flows.intake import STOP_STEMS, stems, telling_text, weight_of
 from flowpilot_desktop.flows.model import GENERAL_ID, Flow
 
-MINIMUM_SCORE: Final = 3.8
+MINIMUM_SCORE: Final = 4.8
 """Below this too little speaks for a flow; chosen on tests/flows/corpus/development.txt."""
 
-_KEYWORD: Final = 3.0
+_TOPIC: Final = 4.5
+_KEYWORD: Final = 2.0
 _TITLE: Final = 2.0
 _IN_PHRASE: Final = 1.0
 _IN_SAMPLE: Final = 0.6
 """What a word is worth by where the flow has it."""
 
-_PHRASES: Final = (1.5, 3.0, 3.75, 4.5)
+_PHRASES: Final = (1.2, 2.4, 3.0, 3.6)
 """What a phrase of one, two, three, four and more words adds to its words."""
 
 _OPENING: Final = 10
 _STORY: Final = 40
 _LATE: Final = 0.35
 """Telling words that count in full, those over which the weight falls, and what it falls to."""
+
+_BRIEF: Final = 0.5
+"""What a complaint gains for saying little, at most: a summary has no room for a second keyword."""
 
 _LIKE_A_STRANGER: Final = 0.75
 _STRANGER: Final = 0.45
@@ -71,19 +74,16 @@ class Matcher:
         self._learn()
 
     def _learn(self) -> None:
-        words = [_words_of(flow) for flow in self._flows]
-        shared = Counter(word for weighed in words for word in weighed)
-        most = math.log(1 + max(len(words), 2))
-        for number, weighed in enumerate(words):
-            for word, weight in weighed.items():
-                rarity = math.log(1 + len(words) / shared[word]) / most
-                self._weights.setdefault(word, {})[number] = weight * rarity
         for number, flow in enumerate(self._flows):
+            for word, weight in _words_of(flow).items():
+                self._weights.setdefault(word, {})[number] = weight
             for phrase in flow.phrases:
                 whole = tuple(stems(phrase))
                 if whole:
                     self._phrases.setdefault(whole[0], []).append((whole, number))
                     self._vocabulary.update(whole)
+        for by_flow in self._weights.values():
+            _make_rare_words_count(by_flow, max(len(self._flows), 2))
         for known in self._phrases.values():
             known.sort(key=lambda pair: -len(pair[0]))
         self._vocabulary.update(self._weights)
@@ -119,6 +119,8 @@ class Matcher:
             if any(len(s & heard) >= _LIKE_A_STRANGER * len(s) for s in self._strangers[number]):
                 scores[number] *= _STRANGER
         worth = weight_of(plain)
+        if worth == 1.0:
+            worth += _BRIEF * max(0, _OPENING - told) / _OPENING
         ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:limit]
         return tuple(
             FlowMatch(self._flows[number], round(score * worth, 3)) for number, score in ranked
@@ -152,10 +154,22 @@ class Matcher:
         return word, 1.0
 
 
+def _make_rare_words_count(by_flow: dict[int, float], many: int) -> None:
+    """Lower a word's worth by how many flows share it.
+
+    A flow that only mentions the word takes less from one that is about it.
+    """
+    worths = tuple(by_flow.values())
+    for number, weight in by_flow.items():
+        shared = sum(min(1.0, other / weight) for other in worths)
+        by_flow[number] = weight * math.log(1 + many / shared) / math.log(1 + many)
+
+
 def _words_of(flow: Flow) -> dict[str, float]:
     """Return every word that a flow has about intakes, with its worth."""
     weighed: dict[str, float] = {}
     for text, weight in (
+        *((topic, _TOPIC) for topic in flow.topics),
         *((keyword, _KEYWORD) for keyword in flow.keywords),
         (flow.title, _TITLE),
         *((phrase, _IN_PHRASE) for phrase in flow.phrases),

@@ -117,6 +117,7 @@ class Flow:
     entry: str
     nodes: Mapping[str, Node]
     causes: Mapping[str, Cause]
+    topics: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
     phrases: tuple[str, ...] = ()
     matches: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
 """How well intakes find their flow: `python -m tests.flows.matching` prints the table.
 
-The corpus is two files of texts as customers and technicians write them. `development.txt` may be
-looked at while keywords and weights are chosen; `held_out.txt` only says how good they are.
+The corpus is files of texts as customers and technicians write them. `development.txt` may be
+looked at while keywords and weights are chosen; `held_out.txt` only says how good they are, and
+`fresh.txt` was written after everything had been chosen.
 """
 
 import statistics
@@ -14,7 +15,7 @@ from flowpilot_desktop.flows.library import FlowLibrary
 
 HERE = Path(__file__).resolve().parent
 SHIPPED = HERE.parents[1] / "resources" / "flows"
-PARTS = ("development", "held_out")
+PARTS = ("development", "held_out", "fresh")
 NONE = "none"
 
 

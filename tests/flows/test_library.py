@@ -74,13 +74,17 @@ def test_loading_all_flows_is_quick():
     assert statistics.median(seconds) < 0.4
 
 
+FLOORS = {"development": (0.95, 0.02), "held_out": (0.90, 0.05), "fresh": (0.85, 0.10)}
+"""Top-1 at least and false matches at most, by part of the corpus."""
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_intakes_find_their_flow_and_wishes_find_none(part):
     measured = measure(LIBRARY, part)
-    assert measured.positives + measured.negatives >= 100
-    assert measured.negatives * 3 >= measured.positives + measured.negatives - 2
-    assert measured.top_1 >= 0.90, table([measured])
-    assert measured.false_rate <= 0.05, table([measured])
+    top_1, false_rate = FLOORS[part]
+    assert measured.negatives * 2.2 >= measured.positives, "about a third speaks of no flow"
+    assert measured.top_1 >= top_1, table([measured])
+    assert measured.false_rate <= false_rate, table([measured])
     assert measured.p95 < 5, table([measured])
 
 
