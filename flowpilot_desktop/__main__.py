@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from flowpilot_desktop import __version__
 
 if TYPE_CHECKING:
-    from flowpilot_desktop.composition import Desk, Profile
+    from flowpilot_desktop.composition import Desk
+    from flowpilot_desktop.profile import Profile
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _check_flows(options.paths)
     if command == "export":
         return asyncio.run(_export(_profile(options), options.session, options.output))
-    from flowpilot_desktop.app import run
+    from flowpilot_desktop.start import run
 
     return run(_profile(options), minimized=options.minimized)
 
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _profile(options: argparse.Namespace) -> Profile:
-    from flowpilot_desktop.composition import default_profile
+    from flowpilot_desktop.profile import default_profile
 
     profile = default_profile(demo=options.demo, second=options.second)
     return replace(profile, folder=options.profile) if options.profile else profile

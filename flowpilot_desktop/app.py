@@ -21,28 +21,25 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import TypeVar
 
-import qasync
 from PySide6.QtCore import QObject, QTimer, QUrl, Slot
 from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QApplication
 
-from flowpilot_desktop.composition import Desk, Profile, open_desk
+from flowpilot_desktop.composition import Desk, open_desk
 from flowpilot_desktop.core.errors import FlowPilotError
-from flowpilot_desktop.core.events import Events, ReachChanged, SettingsChanged, System
+from flowpilot_desktop.core.events import ReachChanged, SettingsChanged, System
 from flowpilot_desktop.core.history import SessionFilter
 from flowpilot_desktop.core.ticket import Ticket
-from flowpilot_desktop.diagnostics import Crash, start_logging, watch_for_bugs
-from flowpilot_desktop.settings import Settings
-from flowpilot_desktop.ui.actions import Actions
-from flowpilot_desktop.ui.instance import FirstInstance, raise_first_instance
+from flowpilot_desktop.diagnostics import Crash, watch_for_bugs
+from flowpilot_desktop.profile import Profile
+from flowpilot_desktop.ui.instance import FirstInstance
 from flowpilot_desktop.ui.pages.history import HistoryPage
 from flowpilot_desktop.ui.pages.intake import IntakePage
 from flowpilot_desktop.ui.pages.link import LinkPage
 from flowpilot_desktop.ui.pages.resolve import ResolvePage
 from flowpilot_desktop.ui.pages.session import SessionPage
 from flowpilot_desktop.ui.pages.settings import SettingsPage
-from flowpilot_desktop.ui.theme import Theme
-from flowpilot_desktop.ui.window import MainWindow
+from flowpilot_desktop.ui.shell import Shell
 from flowpilot_desktop.viewmodels.history import HistoryViewModel
 from flowpilot_desktop.viewmodels.intake import IntakeViewModel, TicketPicker
 from flowpilot_desktop.viewmodels.resolve import ResolveViewModel
@@ -58,24 +55,11 @@ GARBAGE_MILLISECONDS = 1_000
 _GENERATION_LIMITS = (700, 10, 10)
 
 
-def run(profile: Profile, *, minimized: bool = False) -> int:
-    """Open the window on a profile; return when the technician quits."""
-    QApplication.setDesktopFileName("flowpilot")
-    qt = QApplication.instance() or QApplication(sys.argv[:1])
-    assert isinstance(qt, QApplication)
-    qt.setApplicationName("FlowPilot")
-    if raise_first_instance(profile.folder):
-        return 0
-    profile.folder.mkdir(parents=True, exist_ok=True)
-    start_logging(profile.logs)
-    loop = qasync.QEventLoop(qt)
-    asyncio.set_event_loop(loop)
-    with loop:
-        return int(loop.run_until_complete(_live(qt, profile, minimized=minimized)))
-
-
-async def _live(qt: QApplication, profile: Profile, *, minimized: bool) -> int:
-    app = Application(qt, profile)
+async def live(
+    qt: QApplication, profile: Profile, shell: Shell | None = None, *, minimized: bool = False
+) -> int:
+    """Fill the window, wait until the technician quits, and close everything."""
+    app = Application(qt, profile, shell)
     try:
         await app.open(minimized=minimized)
         await app.until_left()
@@ -91,16 +75,17 @@ async def _live(qt: QApplication, profile: Profile, *, minimized: bool) -> int:
 class Application(QObject):
     """The window on a desk, and everything between them."""
 
-    def __init__(self, qt: QApplication, profile: Profile) -> None:
+    def __init__(self, qt: QApplication, profile: Profile, shell: Shell | None = None) -> None:
         super().__init__()
         qt.setQuitOnLastWindowClosed(False)
         self.qt = qt
         self.profile = profile
-        self.events = Events()
-        self.settings = Settings(profile.folder, self.events)
-        self.theme = Theme(qt, self.settings.theme.value, self.settings.zoom / 100)
-        self.actions = Actions(self)
-        self.window = MainWindow(theme=self.theme, actions=self.actions, folder=profile.folder)
+        shell = shell or Shell(qt, profile.folder)
+        self.events = shell.events
+        self.settings = shell.settings
+        self.theme = shell.theme
+        self.actions = shell.actions
+        self.window = shell.window
         self.window.close_requested.connect(self.quit)
         self.tasks = Tasks(self._show_failure)
         self._left = asyncio.get_running_loop().create_future()

@@ -16,9 +16,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-
-import platformdirs
 
 from flowpilot_desktop import assets
 from flowpilot_desktop.core.events import Events
@@ -29,6 +26,7 @@ from flowpilot_desktop.credentials import SessionOnlySecrets, open_secrets
 from flowpilot_desktop.flows.library import FlowLibrary
 from flowpilot_desktop.llm import registry as models
 from flowpilot_desktop.llm.prices import Price
+from flowpilot_desktop.profile import Profile
 from flowpilot_desktop.psa import registry as psas
 from flowpilot_desktop.services.assistant import Assistant
 from flowpilot_desktop.services.doctor import Doctor
@@ -45,9 +43,6 @@ from flowpilot_desktop.store import Store
 
 log = logging.getLogger(__name__)
 
-PRACTICE_LATENCY = 0.15
-"""Seconds that each call to the practice company takes, so that it feels like a network."""
-
 
 class SystemClock:
     """The computer's own clock."""
@@ -59,33 +54,6 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds that never jump."""
         return time.monotonic()
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """Which profile to open: its folder, and whether it is the practice company's."""
-
-    folder: Path
-    is_demo: bool = False
-    latency: float = PRACTICE_LATENCY
-
-    @property
-    def logs(self) -> Path:
-        """Where its log is."""
-        return self.folder / "logs"
-
-    @property
-    def own_flows(self) -> Path:
-        """Where the technician's own flows are."""
-        return self.folder / "flows"
-
-
-def default_profile(*, demo: bool = False, second: bool = False) -> Profile:
-    """Return the profile of this user: in the local, never the roaming or synced, folder."""
-    base = Path(platformdirs.user_data_dir("FlowPilot", appauthor=False, roaming=False))
-    if demo:
-        return Profile(base / ("practice-second" if second else "practice"), is_demo=True)
-    return Profile(base / "profile")
 
 
 @dataclass(frozen=True, slots=True)

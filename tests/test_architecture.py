@@ -102,7 +102,7 @@ CONTRACTS = (
     Contract(
         name="the engine runs without Qt",
         where=(APP, "sync"),
-        unless=(f"{APP}.app", f"{APP}.ui", f"{APP}.viewmodels"),
+        unless=(f"{APP}.app", f"{APP}.start", f"{APP}.ui", f"{APP}.viewmodels"),
         forbidden=("PySide6", "shiboken6", "qasync"),
         why="The whole product can be driven, and is tested, as plain async Python.",
         sample=(f"{APP}.services.engine", "def f():\n    from PySide6 import QtCore"),
@@ -110,18 +110,21 @@ CONTRACTS = (
     Contract(
         name="composition knows no screen",
         where=(f"{APP}.composition",),
-        forbidden=(f"{APP}.ui", f"{APP}.viewmodels", f"{APP}.app"),
+        forbidden=(f"{APP}.ui", f"{APP}.viewmodels", f"{APP}.app", f"{APP}.start"),
         why="The command line and the tests stand on it too.",
         sample=(f"{APP}.composition", "from .viewmodels import session"),
     ),
     _everywhere_but(
         "PySide6.QtWidgets",
-        (f"{APP}.ui", f"{APP}.app"),
+        (f"{APP}.ui", f"{APP}.app", f"{APP}.start"),
         "ui is the only package that knows what a screen looks like.",
     ),
     Contract(
         name="app starts Qt and draws nothing",
-        where=(f"{APP}.app",),
+        where=(
+            f"{APP}.app",
+            f"{APP}.start",
+        ),
         forbidden=("PySide6.QtWidgets",),
         but=("PySide6.QtWidgets.QApplication",),
         why="ui is the only package that knows what a screen looks like.",
@@ -129,7 +132,7 @@ CONTRACTS = (
     ),
     _everywhere_but(
         "PySide6.QtGui",
-        (f"{APP}.ui", f"{APP}.app"),
+        (f"{APP}.ui", f"{APP}.app", f"{APP}.start"),
         "QtCore is all of Qt that a view-model needs.",
     ),
     _everywhere_but(

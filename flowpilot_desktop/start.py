@@ -1,0 +1,46 @@
+"""The first half second: one instance, the empty window, and only then the rest of the program.
+
+A second start of the same profile raises the first one's window and ends. Otherwise the window is
+shown as soon as Qt, the settings and the theme are there. What needs no Qt is imported on a thread
+while the window paints and moves; then ``app`` fills it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+
+import qasync
+from PySide6.QtWidgets import QApplication
+
+from flowpilot_desktop.diagnostics import start_logging
+from flowpilot_desktop.profile import Profile
+from flowpilot_desktop.ui.instance import raise_first_instance
+from flowpilot_desktop.ui.shell import Shell
+
+
+def run(profile: Profile, *, minimized: bool = False) -> int:
+    """Open the window on a profile; return when the technician quits."""
+    QApplication.setDesktopFileName("flowpilot")
+    qt = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(qt, QApplication)
+    qt.setApplicationName("FlowPilot")
+    if raise_first_instance(profile.folder):
+        return 0
+    profile.folder.mkdir(parents=True, exist_ok=True)
+    start_logging(profile.logs)
+    shell = Shell(qt, profile.folder)
+    if not minimized:
+        shell.window.show()
+    loop = qasync.QEventLoop(qt)
+    asyncio.set_event_loop(loop)
+    with loop:
+        return int(loop.run_until_complete(_fill(qt, profile, shell, minimized=minimized)))
+
+
+async def _fill(qt: QApplication, profile: Profile, shell: Shell, *, minimized: bool) -> int:
+    await asyncio.to_thread(importlib.import_module, "flowpilot_desktop.composition")
+    from flowpilot_desktop.app import live  # noqa: PLC0415 - after the window is on the screen
+
+    return await live(qt, profile, shell, minimized=minimized)
