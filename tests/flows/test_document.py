@@ -12,9 +12,11 @@ from flowpilot_desktop.flows.loading import load_file, load_text
 
 PATH = Path("any.yaml")
 KEYS = st.sampled_from(
-    ["id", "version", "title", "domain", "entry", "topics", "keywords", "phrases", "matches"]
-    + ["causes", "nodes", "question", "options", "label", "value", "to", "action", "command"]
-    + ["worked", "next", "verification", "resolution", "escalation", "tests"]
+    (
+        *("id", "version", "title", "domain", "entry", "topics", "keywords", "phrases", "matches"),
+        *("causes", "nodes", "question", "options", "label", "value", "to", "action", "command"),
+        *("worked", "next", "verification", "resolution", "escalation", "tests"),
+    )
 )
 TREES = st.recursive(
     st.text(max_size=12) | KEYS,
