@@ -156,6 +156,8 @@ class Worker:
                 break
 
     def _perform(self, job: Job) -> Any:
+        if time.monotonic() >= job.deadline:
+            raise errors.DeadlineError  # it waited too long behind others; nothing was sent
         tried_before = False
         while True:
             had_session = self._session is not None and not job.fresh

@@ -14,7 +14,6 @@ import asyncio
 import os
 import random
 import re
-import resource
 import selectors
 import statistics
 import subprocess
@@ -153,7 +152,9 @@ def scans(database: QueueDatabase) -> dict[str, int]:
 
 
 def server_cpu(database: QueueDatabase) -> float:
-    """Return the processor seconds of the server and all its processes."""
+    """Return the processor seconds of the server and all its processes; nan without /proc."""
+    if not Path("/proc/self/stat").exists():
+        return float("nan")
     ticks = os.sysconf("SC_CLK_TCK")
     postmaster = database.server.postmaster_pid
     total = 0.0
@@ -408,6 +409,8 @@ def measure(size: Size) -> list[str]:
 
 
 def main() -> int:
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4_096)), hard))
     for line in measure(Size()):

@@ -302,3 +302,20 @@ async def test_calls_from_many_tasks_are_carried_out_in_order(ann: Invitation) -
     async with QueueClient(ann) as queue:
         receipts = await asyncio.gather(*(queue.escalate(uuid4(), new()) for _ in range(20)))
         assert [r.team_seq for r in receipts] == list(range(1, 21))
+
+
+async def test_a_call_that_waited_too_long_behind_another_is_not_sent(
+    plain_ann: Invitation,
+) -> None:
+    async with (
+        TcpProxy(plain_ann.port) as proxy,
+        QueueClient(replace(plain_ann, port=proxy.port), deadline=0.8, nudge=False) as queue,
+    ):
+        await queue.connect()
+        proxy.arm(Fault("to server", 0, "hole"))
+        both = await asyncio.gather(
+            queue.members(), queue.escalate(uuid4(), new()), return_exceptions=True
+        )
+        assert [type(answer) for answer in both] == [errors.DeadlineError] * 2
+        assert proxy.passed["to server"] <= 2  # the first question, and its goodbye
+        assert (await queue.changes(None)).rows == ()

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
-
-if sys.platform != "linux":
-    pytest.skip("reads the server's processor time from /proc", allow_module_level=True)
 
 from tests.sync.scale import Size, measure
 
