@@ -118,11 +118,15 @@ class DocumentationPush:
                     await self._store.save(replace(item, next_try_at=self._clock.now()))
         await self.run_due()
 
-    async def retry(self, session_id: str) -> None:
-        """Begin again with the failed items of a session; only failed ones are touched."""
+    async def retry(self, session_id: str, item_id: str = "") -> None:
+        """Begin again with what failed in a session, or with one item of it; nothing else moves."""
         async with self._running:
             items = await self._store.push_items(session_id)
-            failed = [item for item in items if item.state is PushState.FAILED]
+            failed = [
+                item
+                for item in items
+                if item.state is PushState.FAILED and item_id in ("", item.id)
+            ]
             if not failed:
                 raise InvalidInput("Nothing has failed here, so there is nothing to retry.")
             now = self._clock.now()
@@ -146,14 +150,18 @@ class DocumentationPush:
         await self.run_due()
 
     async def edit(self, item_id: str, session_id: str, payload: PushPayload) -> None:
-        """Replace the payload of a failed item and send it."""
+        """Replace the payload of a failed item and send it.
+
+        What may have landed as it was before is looked for first; then it stays as it landed.
+        """
         item = await self._failed_item(item_id, session_id)
+        was_sent = item.tries > 0 and item.kind is not PushKind.STATUS
         await self._commit(
             item,
             payload=payload,
-            state=PushState.PENDING,
+            state=PushState.UNCLEAR if was_sent else PushState.PENDING,
             tries=0,
-            looks=0,
+            looks=LOOKS - 1 if was_sent else 0,
             next_try_at=None,
             error="",
         )
@@ -256,6 +264,8 @@ class DocumentationPush:
         looks = item.looks + 1
         if looks < LOOKS:
             return await self._commit(item, looks=looks, next_try_at=self._in(SECOND_LOOK))
+        if item.tries == 0:  # a person asked for it: it was looked for, so now it goes
+            return await self._send_record(psa, item)
         return await self._try_later(item, item.error)
 
     async def _found(self, psa: Psa, item: PushItem) -> PushItem | None:
