@@ -22,9 +22,9 @@ from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 
 from flowpilot_desktop.app import Application
-from flowpilot_desktop.composition import Profile
 from flowpilot_desktop.core.errors import PsaUnreachable
 from flowpilot_desktop.core.session import Question, Response, Result
+from flowpilot_desktop.profile import Profile
 from tests.e2e.driver import Technician, until
 
 SIZES = ((1440, 900), (1024, 700))

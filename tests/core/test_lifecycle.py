@@ -44,7 +44,7 @@ def test_each_row_moves_the_session_for_its_role(row):
     assert after.user_id == ORIGINATOR
 
 
-def every_other_change():
+def every_other_change() -> list[tuple[SessionStatus, Verb]]:
     allowed = {(row.before, row.verb) for row in TRANSITIONS}
     return [
         (status, verb) for status in SessionStatus for verb in Verb if (status, verb) not in allowed

@@ -20,8 +20,8 @@ import qasync
 from PySide6.QtWidgets import QApplication
 
 from flowpilot_desktop.app import Application
-from flowpilot_desktop.composition import Profile
 from flowpilot_desktop.core.session import Question, Response, Result, Step
+from flowpilot_desktop.profile import Profile
 from flowpilot_desktop.ui.controls import AnswerEdit
 from tests.e2e.driver import Technician, until
 

@@ -25,7 +25,8 @@ from PySide6.QtWidgets import (
 )
 
 from flowpilot_desktop.app import Application
-from flowpilot_desktop.composition import Profile
+from flowpilot_desktop.profile import Profile
+from flowpilot_desktop.services.engine import SessionView
 
 LIMIT = 20.0
 W = TypeVar("W", bound=QWidget)
@@ -44,6 +45,13 @@ class Technician:
 
     def __init__(self, app: Application) -> None:
         self.app = app
+
+    @property
+    def view(self) -> SessionView:
+        """What the session page shows."""
+        view = self.app.session_model.view
+        assert view is not None
+        return view
 
     def _visible(self, kind: type[W]) -> list[W]:
         return [widget for widget in self.app.window.findChildren(kind) if widget.isVisible()]

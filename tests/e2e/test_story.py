@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from flowpilot_desktop.core.session import Source, StepKind
+from flowpilot_desktop.core.session import Question, Source, StepKind
 from tests.e2e.driver import Technician, at_the_desk, until
 from tests.simulators.claude import ClaudeSimulator
 from tests.simulators.connectwise import COMPANY_ID, PRIVATE_KEY, PUBLIC_KEY, ConnectWiseSite
@@ -120,7 +120,7 @@ async def test_a_ticket_from_intake_to_documented_resolution(tmp_path, site, cla
         session_id = await starts(technician)
         for words in ("Since an update", "Did not work", "Worked", "Yes, it holds", "Confirm"):
             await technician.answers((words,))
-        steps = technician.app.session_model.view.steps
+        steps = technician.view.steps
         assert {step.source for step in steps} == {Source.CLAUDE}
         assert [step.kind for step in steps[-2:]] == [StepKind.VERIFICATION, StepKind.RESOLUTION]
         await resolves(technician)
@@ -142,11 +142,11 @@ async def test_the_same_with_claude_gone_after_the_first_card(tmp_path, site, cl
         claude.away()
         by_flow = (*HOPEFUL, "Or type what you see")
         for _ in range(25):
-            view = technician.app.session_model.view
+            view = technician.view
             if view.is_verified and view.open_step is None:
                 break
             step = view.open_step
-            if step is not None and step.kind is StepKind.QUESTION:
+            if step is not None and isinstance(step.body, Question):
                 by_flow = (step.body.options[0].label, *HOPEFUL)
             await technician.answers(by_flow)
             await until(
@@ -157,8 +157,8 @@ async def test_the_same_with_claude_gone_after_the_first_card(tmp_path, site, cl
                 "the next card",
             )
         assert technician.sees("goes on by flow")
-        steps = technician.app.session_model.view.steps
+        steps = technician.view.steps
         assert {step.source for step in steps} == {Source.CLAUDE, Source.FLOW}
-        assert technician.app.session_model.view.is_verified
+        assert technician.view.is_verified
         await resolves(technician)
         check_what_connectwise_holds(connectwise, session_id, cards=len(steps))

@@ -26,7 +26,7 @@ from flowpilot_desktop.core.session import (
     StepKind,
 )
 from flowpilot_desktop.services.documentation import DocumentationChoices
-from tests.services.desk import CONNECTION, any_answer, diagnose, open_desk
+from tests.services.desk import CONNECTION, Desk, any_answer, diagnose, open_desk
 
 PRINTER = "12352"
 
@@ -37,7 +37,7 @@ async def desk(tmp_path):
         yield opened
 
 
-async def started(desk, text="", ticket=PRINTER):
+async def started(desk: Desk, text: str = "", ticket: str = PRINTER) -> str:
     intake = Intake(text, CONNECTION.id if ticket else "", ticket)
     return (await desk.engine.start_session(intake)).session.id
 
@@ -261,6 +261,7 @@ async def test_a_restart_comes_back_to_the_same_card_with_the_unsent_text(tmp_pa
     async with open_desk(tmp_path) as desk:
         session_id = await started(desk)
         card = await desk.engine.next_step(session_id)
+        assert card is not None
         await desk.engine.save_draft(session_id, card.id, "half an ans")
         now = desk.clock.now()
     async with open_desk(tmp_path) as desk:

@@ -30,6 +30,7 @@ from flowpilot_desktop.core.push import (
     NoteVisibility,
     PushItem,
     PushKind,
+    PushPayload,
     PushState,
     StatusPayload,
     TimePayload,
@@ -234,7 +235,7 @@ class World:
         def text(number: int) -> str:
             return f"Part {number}\n{marker_for(ids[number])}"
 
-        payloads = [
+        payloads: list[tuple[PushKind, int, PushPayload]] = [
             (PushKind.NOTE, 1, self._note(redactor, text(0))),
             (PushKind.NOTE, 2, self._note(redactor, text(1))),
             (
