@@ -133,12 +133,16 @@ class Assistant:
             return Proposal(_lawful(draft, case.steps), "", spent)
         if must_conclude:
             return Proposal(None, _LIMIT_NOTICE, spent)
-        draft_of_flow = walk.next_draft(flow, case.steps) if flow else None
-        if draft_of_flow is None:
-            draft_of_flow = walk.next_draft((await self._flows()).general, case.steps)
+        followed = flow or (await self._flows()).general
+        draft_of_flow = walk.next_draft(followed, case.steps)
         if draft_of_flow is None:
             return Proposal(None, f"{notice} {_END_NOTICE}".strip(), spent)
         return Proposal(_lawful(draft_of_flow, case.steps), notice, spent)
+
+    async def back(self, case: Case) -> walk.Correction | None:
+        """Return the flow's last answered card asked anew, or None when there is none."""
+        flow = await self.flow(case.session.flow_id) or (await self._flows()).general
+        return walk.back(flow, case.steps)
 
     def _spent(self, case: Case, model: str, usage: Usage | None) -> UsageRecord | None:
         if usage is None or usage == Usage():

@@ -54,6 +54,10 @@ class SessionEngine(Protocol):
         """Return all that a screen shows of a session."""
         ...
 
+    async def go_back(self, session_id: str) -> Step:
+        """Ask the flow's last answered card anew."""
+        ...
+
     def notice(self, session_id: str) -> str:
         """Return why the session goes on without Claude."""
         ...
@@ -254,6 +258,11 @@ class SessionViewModel(ViewModel):
         self._verb(self._note(text, corrects))
 
     @Slot()
+    def go_back(self) -> None:
+        """Ask the last answered card of the flow anew."""
+        self._verb(self._go_back())
+
+    @Slot()
     def pause(self) -> None:
         """Pause; time stops."""
         self._verb(self._pause())
@@ -421,6 +430,12 @@ class SessionViewModel(ViewModel):
         session_id = self.session_id
         await self._sent(NOTE, self._engine.add_note(session_id, text, corrects))
         self._show(await self._engine.session(session_id))
+
+    async def _go_back(self) -> None:
+        self.tasks.cancel("think")
+        self._end_progress()
+        await self._engine.go_back(self.session_id)
+        self._show(await self._engine.session(self.session_id))
 
     async def _pause(self) -> None:
         self.tasks.cancel("think")

@@ -55,15 +55,19 @@ class Script:
             return
         await until(lambda: model.view is not None, "the session on the screen")
         assert model.view is not None
-        await until(lambda: model.view is not None and model.view.open_step, "the card", 10)
+        await until(
+            lambda: model.view is not None and (model.view.open_step or model.notice),
+            "the card, or the word that there is none",
+            30,
+        )
         step = model.view.open_step
-        assert step is not None
-        await until(lambda: self.field() is not None, "the card's field", 10)
+        if step is not None:
+            await until(lambda: self.field() is not None, "the card's field", 10)
         field = self.field()
         tell(
             "restored",
             session=session_id,
-            card=step.id,
+            card=step.id if step is not None else "",
             answers=answers_of(model.view.steps),
             draft=field.text if field is not None else "",
             page=self.app.window.current_page,

@@ -138,6 +138,30 @@ async def test_a_correction_is_a_new_step(desk):
     assert steps == (done, correction)
 
 
+async def test_going_back_asks_the_last_card_anew_and_keeps_the_first_answer(desk):
+    session_id = await started(desk)
+    first = await desk.engine.next_step(session_id)
+    done = await desk.engine.respond(session_id, first.id, any_answer(first))
+    left = await desk.engine.next_step(session_id)
+    again = await desk.engine.go_back(session_id)
+    assert (again.corrects, again.flow_node) == (first.id, first.flow_node)
+    steps = (await desk.engine.session(session_id)).steps
+    assert steps == (done, again)
+    other = Response(option=again.body.options[-1].value)
+    await desk.engine.respond(session_id, again.id, other)
+    following = await desk.engine.next_step(session_id)
+    assert following.flow_node not in (first.flow_node, "")
+    assert following.id != left.id
+
+
+async def test_there_is_nothing_to_go_back_to_at_the_beginning(desk):
+    session_id = await started(desk)
+    card = await desk.engine.next_step(session_id)
+    with pytest.raises(InvalidInput):
+        await desk.engine.go_back(session_id)
+    assert await desk.engine.next_step(session_id) == card
+
+
 async def test_a_pause_resumes_on_the_same_card_and_bills_nothing(desk):
     session_id = await started(desk)
     card = await desk.engine.next_step(session_id)

@@ -80,6 +80,11 @@ class DoubleEngine:
         await self._pass("add_note")
         return self._append(Note(text), corrects=corrects)
 
+    async def go_back(self, session_id: str) -> Step:
+        await self._pass("go_back")
+        last = next(step for step in reversed(self.view.steps) if step.response is not None)
+        return self._append(last.body, corrects=last.id)
+
     async def pause_session(self, session_id: str) -> Session:
         return await self._move(Verb.PAUSE)
 

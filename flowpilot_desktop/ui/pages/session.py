@@ -194,6 +194,7 @@ class SessionPage(QWidget):
         }
         self._live_actions = (
             add("session.note", "Log a step by hand", self.compose, "Ctrl+L", group),
+            add("session.back", "Back to the last card", model.go_back, "Alt+Left", group),
             add("session.refresh", "Refresh ticket", model.refresh_ticket, "F5", group),
         )
         self._stop_action = add("session.stop", "Stop Claude", model.stop, "Ctrl+.", group)
