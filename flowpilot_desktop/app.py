@@ -32,6 +32,7 @@ from flowpilot_desktop.core.history import SessionFilter
 from flowpilot_desktop.core.ticket import Ticket
 from flowpilot_desktop.diagnostics import Crash, watch_for_bugs
 from flowpilot_desktop.profile import Profile
+from flowpilot_desktop.services.audit import Audit
 from flowpilot_desktop.ui.instance import FirstInstance
 from flowpilot_desktop.ui.pages.history import HistoryPage
 from flowpilot_desktop.ui.pages.intake import IntakePage
@@ -42,6 +43,7 @@ from flowpilot_desktop.ui.pages.settings import SettingsPage
 from flowpilot_desktop.ui.shell import Shell
 from flowpilot_desktop.viewmodels.history import HistoryViewModel
 from flowpilot_desktop.viewmodels.intake import IntakeViewModel, TicketPicker
+from flowpilot_desktop.viewmodels.push import AuditViewModel, PushViewModel
 from flowpilot_desktop.viewmodels.resolve import ResolveViewModel
 from flowpilot_desktop.viewmodels.session import SessionViewModel
 from flowpilot_desktop.viewmodels.settings import SettingsViewModel
@@ -126,6 +128,9 @@ class Application(QObject):
         self.resolve_model = self._kept(ResolveViewModel(engine))
         self.link_model = self._kept(TicketPicker(engine))
         self.history_model = self._kept(HistoryViewModel(engine))
+        self.closed_push_model = self._kept(PushViewModel(engine))
+        self.history_push_model = self._kept(PushViewModel(engine))
+        self.audit_model = self._kept(AuditViewModel(engine, Audit(self.desk.store)))
         self.settings_model = self._kept(
             SettingsViewModel(
                 settings=self.settings,
@@ -138,9 +143,11 @@ class Application(QObject):
         )
         self.intake_page = IntakePage(self.intake_model, self.open_sessions)
         self.session_page = SessionPage(self.session_model)
-        self.resolve_page = ResolvePage(self.resolve_model)
+        self.resolve_page = ResolvePage(self.resolve_model, self.closed_push_model)
         self.link_page = LinkPage(self.link_model)
-        self.history_page = HistoryPage(self.history_model)
+        self.history_page = HistoryPage(
+            self.history_model, self.history_push_model, self.audit_model
+        )
         self.settings_page = SettingsPage(self.settings_model)
         window = self.window
         window.add_page(

@@ -18,16 +18,18 @@ from PySide6.QtWidgets import (
 )
 
 from flowpilot_desktop.core.history import SessionFilter, SessionListing
-from flowpilot_desktop.core.push import PsaPushStatus
+from flowpilot_desktop.core.push import PsaPushStatus, PushState
 from flowpilot_desktop.core.timing import duration_words
 from flowpilot_desktop.services.engine import SessionView
 from flowpilot_desktop.ui.controls import Badge, Button
 from flowpilot_desktop.ui.lists import RowList
 from flowpilot_desktop.ui.pages.intake import listing_words
+from flowpilot_desktop.ui.pages.push import AuditView, PushPanel
 from flowpilot_desktop.ui.text import ElidedText, PlainText, bounded_runs
 from flowpilot_desktop.ui.theme import theme
 from flowpilot_desktop.ui.words import STATUS_BADGES, joined, local_time
 from flowpilot_desktop.viewmodels.history import HistoryViewModel
+from flowpilot_desktop.viewmodels.push import AuditViewModel, PushViewModel
 
 _TABS = (
     ("All", SessionFilter.ALL),
@@ -35,6 +37,7 @@ _TABS = (
     ("Escalated", SessionFilter.ESCALATED),
     ("Resolved", SessionFilter.RESOLVED),
 )
+_AUDIT_TAB = "Sent to tickets"
 _PUSH_WORDS = {
     PsaPushStatus.SENT: ("Documentation pushed to ticket #{}", "green"),
     PsaPushStatus.PENDING: ("Documentation for ticket #{} is queued, will sync shortly", "amber"),
@@ -51,32 +54,19 @@ class HistoryPage(QWidget):
 
     session_opened = Signal(str)
 
-    def __init__(self, model: HistoryViewModel, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        model: HistoryViewModel,
+        push: PushViewModel,
+        audit: AuditViewModel,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._model = model
+        self._push = push
+        self._audit = audit
         self.setProperty("role", "page")
         px = theme().px
-        head = QFrame(self)
-        head.setProperty("role", "pagehead")
-        head_row = QHBoxLayout(head)
-        head_row.setContentsMargins(px(24), px(8), px(20), px(8))
-        head_row.setSpacing(px(12))
-        self.tabs = QTabBar(head)
-        self.tabs.setAccessibleName("Which sessions")
-        self.tabs.setDrawBase(False)
-        self.tabs.setExpanding(False)
-        for label, _ in _TABS:
-            self.tabs.addTab(label)
-        self.tabs.currentChanged.connect(self._show_tab)
-        self.search = QLineEdit(head)
-        self.search.setPlaceholderText("Search problems, answers, hosts, error codes")
-        self.search.setAccessibleName("Search sessions")
-        self.search.setClearButtonEnabled(True)
-        self.search.setMaxLength(1000)
-        self.search.textChanged.connect(model.search)
-        head_row.addWidget(PlainText("History", head, role="head", wraps=False))
-        head_row.addWidget(self.tabs)
-        head_row.addWidget(self.search, 1)
         self.list = RowList(model.sessions, listing_words, "Sessions", self)
         self.list.chosen.connect(self._choose)
         self.list.ending.connect(model.more)
@@ -98,10 +88,41 @@ class HistoryPage(QWidget):
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(0)
-        rows.addWidget(head)
+        self.audit = AuditView(audit, self)
+        self.audit.session_chosen.connect(self.session_opened)
+        self.audit.hide()
+        self.split = split
+        rows.addWidget(self._head())
         rows.addWidget(split, 1)
+        rows.addWidget(self.audit, 1)
         model.changed.connect(self._render)
         self._render()
+
+    def _head(self) -> QFrame:
+        px = theme().px
+        head = QFrame(self)
+        head.setProperty("role", "pagehead")
+        head_row = QHBoxLayout(head)
+        head_row.setContentsMargins(px(24), px(8), px(20), px(8))
+        head_row.setSpacing(px(12))
+        self.tabs = QTabBar(head)
+        self.tabs.setAccessibleName("Which sessions")
+        self.tabs.setDrawBase(False)
+        self.tabs.setExpanding(False)
+        for label, _ in _TABS:
+            self.tabs.addTab(label)
+        self.tabs.addTab(_AUDIT_TAB)
+        self.tabs.currentChanged.connect(self._show_tab)
+        self.search = QLineEdit(head)
+        self.search.setPlaceholderText("Search problems, answers, hosts, error codes")
+        self.search.setAccessibleName("Search sessions")
+        self.search.setClearButtonEnabled(True)
+        self.search.setMaxLength(1000)
+        self.search.textChanged.connect(self._model.search)
+        head_row.addWidget(PlainText("History", head, role="head", wraps=False))
+        head_row.addWidget(self.tabs)
+        head_row.addWidget(self.search, 1)
+        return head
 
     def _details(self) -> QFrame:
         px = theme().px
@@ -119,6 +140,7 @@ class HistoryPage(QWidget):
         self.push = PlainText("", panel)
         self.retry = Button("Retry", icon="refresh", parent=panel)
         self.retry.clicked.connect(self._retry)
+        self.items = PushPanel(self._push, panel)
         push_row = QHBoxLayout()
         push_row.addWidget(self.push, 1)
         push_row.addWidget(self.retry)
@@ -137,6 +159,7 @@ class HistoryPage(QWidget):
         rows.addLayout(line)
         rows.addWidget(self.line)
         rows.addLayout(push_row)
+        rows.addWidget(self.items)
         rows.addWidget(self.note, 1)
         rows.addLayout(buttons)
         return panel
@@ -161,6 +184,8 @@ class HistoryPage(QWidget):
 
     def _show(self, view: SessionView) -> None:
         session = view.session
+        if self._push.session_id != session.id:
+            self._push.show(session.id)
         self.title.show_text(session.problem_summary)
         self.badge.show_text(*STATUS_BADGES[session.status])
         handler = view.engineers.get(session.handler_id, "")
@@ -178,7 +203,10 @@ class HistoryPage(QWidget):
         self.push.show_text(push.format(session.ticket_id) + reason)
         self.push.set_tone(tone)
         self.push.setVisible(bool(push))
-        self.retry.setVisible(view.push_status is PsaPushStatus.FAILED)
+        failed = sum(item.state is PushState.FAILED for item in view.push_items)
+        self.retry.show_text("Retry all" if failed > 1 else "Retry")
+        self.retry.setVisible(failed > 1)  # a single one has its own button
+        self.items.setVisible(bool(view.push_items))
         note = bounded_runs(view.documentation or "The note is written when the session ends.")
         if note != self.note.toPlainText():
             self.note.setPlainText(note)
@@ -186,7 +214,15 @@ class HistoryPage(QWidget):
 
     @Slot(int)
     def _show_tab(self, place: int) -> None:
-        self._model.filter_by(_TABS[place][1])
+        is_audit = place == len(_TABS)
+        self.split.setVisible(not is_audit)
+        self.search.setEnabled(not is_audit)
+        self.audit.setVisible(is_audit)
+        if is_audit:
+            self._audit.show()
+        else:
+            self._audit.hide()
+            self._model.filter_by(_TABS[place][1])
 
     @Slot(object)
     def _choose(self, row: SessionListing) -> None:

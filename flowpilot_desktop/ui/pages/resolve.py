@@ -19,9 +19,11 @@ from PySide6.QtWidgets import (
 from flowpilot_desktop.core.push import NoteVisibility
 from flowpilot_desktop.core.timing import duration_words
 from flowpilot_desktop.ui.controls import AnswerEdit, Button
+from flowpilot_desktop.ui.pages.push import PushPanel
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
 from flowpilot_desktop.ui.words import joined
+from flowpilot_desktop.viewmodels.push import PushViewModel
 from flowpilot_desktop.viewmodels.resolve import ResolveViewModel
 
 _COLUMN = 860
@@ -40,9 +42,12 @@ class ResolvePage(QWidget):
     finished = Signal()
     settings_wanted = Signal()
 
-    def __init__(self, model: ResolveViewModel, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, model: ResolveViewModel, push: PushViewModel, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._model = model
+        self._push = push
         self.setProperty("role", "page")
         px = theme().px
         column = QWidget(self)
@@ -52,6 +57,7 @@ class ResolvePage(QWidget):
         rows.setSpacing(px(12))
         rows.addWidget(self._verification_panel())
         rows.addWidget(self._solution_panel())
+        rows.addWidget(self._pushed_panel())
         rows.addWidget(self._ticket_panel())
         rows.addWidget(self._note_panel(), 1)
         middle = QWidget(self)
@@ -191,6 +197,12 @@ class ResolvePage(QWidget):
         rows.addWidget(self.mapping)
         return self.ticket
 
+    def _pushed_panel(self) -> QFrame:
+        self.pushed, rows = self._panel("Sent to the ticket")
+        self.items = PushPanel(self._push, self.pushed)
+        rows.addWidget(self.items)
+        return self.pushed
+
     def _note_panel(self) -> QFrame:
         panel, rows = self._panel("Note")
         head = QHBoxLayout()
@@ -234,7 +246,11 @@ class ResolvePage(QWidget):
 
     def _render_ticket(self, *, is_closed: bool) -> None:
         model = self._model
-        self.ticket.setVisible(model.has_ticket)
+        self.ticket.setVisible(model.has_ticket and not is_closed)
+        self.pushed.setVisible(model.has_ticket and is_closed)
+        pushed_id = model.session_id if is_closed else ""
+        if self._push.session_id != pushed_id:
+            self._push.show(pushed_id)
         sends = model.will_push
         with QSignalBlocker(self.push), QSignalBlocker(self.minutes):
             self.push.setChecked(sends)
