@@ -1,6 +1,7 @@
 """Secrets: kept by a real secret service, refused by anything less, never waited for too long."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import shutil
@@ -14,6 +15,7 @@ import keyring.backends.chainer
 import keyring.backends.fail
 import keyring.backends.null
 import pytest
+import secretstorage
 from keyring.backend import KeyringBackend
 
 from flowpilot_desktop import credentials
@@ -24,6 +26,23 @@ PROGRAMS = ("dbus-daemon", "gnome-keyring-daemon")
 SECRET = "clé-ключ-鍵-🔑 'quoted\"\n"
 
 
+# No folder of services: nothing on this bus is started by its name, neither a window that asks nor
+# another keyring, locked, in the place of ours.
+BUS = """
+<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:tmpdir={folder}</listen>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"""
+
+
 class SecretService:
     """A session bus of its own with a gnome-keyring on it, unlocked or not."""
 
@@ -31,8 +50,10 @@ class SecretService:
         self.home = home
         run = home / "run"
         run.mkdir(mode=0o700)
+        config = home / "bus.conf"
+        config.write_text(BUS.format(folder=run))
         self.bus = subprocess.Popen(
-            ["dbus-daemon", "--session", "--nofork", "--print-address=1"],
+            ["dbus-daemon", f"--config-file={config}", "--nofork", "--print-address=1"],
             stdout=subprocess.PIPE,
             env=self._environment(),
             text=True,
@@ -51,7 +72,7 @@ class SecretService:
             assert self.keyring.stdin is not None
             self.keyring.stdin.write(b"login password")
             self.keyring.stdin.close()
-        self._wait_for_name()
+        self._wait_until_ready(unlocked=unlocked)
 
     def _environment(self) -> dict[str, str]:
         return {
@@ -59,13 +80,11 @@ class SecretService:
             "HOME": str(self.home),
             "XDG_RUNTIME_DIR": str(self.home / "run"),
             "XDG_DATA_HOME": str(self.home / "data"),
-            # Nothing on this bus may be started by name, least of all a window that asks.
-            "XDG_DATA_DIRS": str(self.home / "none"),
             "LANG": "C.UTF-8",
         }
 
-    def _wait_for_name(self) -> None:
-        import secretstorage
+    def _wait_until_ready(self, *, unlocked: bool) -> None:
+        """The name comes up first, the unlocked collection after it."""
         from jeepney.io.blocking import (  # type: ignore[import-untyped]  # ships no types
             open_dbus_connection,
         )
@@ -75,9 +94,16 @@ class SecretService:
             connection = open_dbus_connection(self.address)
             try:
                 if secretstorage.check_service_availability(connection):
-                    return
+                    default = secretstorage.get_collection_by_alias(connection, "default")
+                    if not (unlocked and default.is_locked()):
+                        return
+            except secretstorage.exceptions.SecretStorageException:
+                if not unlocked:
+                    return  # it has no collection yet, which is as locked as can be
             finally:
                 connection.close()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.keyring.wait(0.02)
         pytest.fail("gnome-keyring did not come up within 20 seconds")
 
     def stop(self) -> None:
