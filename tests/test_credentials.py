@@ -72,7 +72,11 @@ class SecretService:
             assert self.keyring.stdin is not None
             self.keyring.stdin.write(b"login password")
             self.keyring.stdin.close()
-        self._wait_until_ready(unlocked=unlocked)
+        try:
+            self._wait_until_ready(unlocked=unlocked)
+        except BaseException:
+            self.stop()
+            raise
 
     def _environment(self) -> dict[str, str]:
         return {
