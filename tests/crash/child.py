@@ -55,11 +55,8 @@ class Script:
             return
         await until(lambda: model.view is not None, "the session on the screen")
         assert model.view is not None
-        await until(
-            lambda: model.view is not None and (model.view.open_step or model.notice),
-            "the card, or the word that there is none",
-            30,
-        )
+        await until(self.is_settled, "the card, or the word that there is none", 30)
+        assert model.view is not None
         step = model.view.open_step
         if step is not None:
             await until(lambda: self.field() is not None, "the card's field", 10)
@@ -72,6 +69,13 @@ class Script:
             draft=field.text if field is not None else "",
             page=self.app.window.current_page,
         )
+
+    def is_settled(self) -> bool:
+        """Return whether a card is open, or it is clear that there is no further one."""
+        model = self.app.session_model
+        if model.view is None or model.is_busy or model.is_thinking:
+            return False
+        return model.view.open_step is not None or bool(model.notice) or model.is_over
 
     def field(self) -> AnswerEdit | None:
         """Return the open card's field."""
