@@ -29,9 +29,10 @@
     │   └── ModelAnswerUnusable        refused, cut off, malformed, too long: ``reason``
     └── QueueError
         ├── QueueUnreachable
-        ├── QueueRefused               the server said no; ``why``
-        ├── AlreadyPickedUp            names the engineer who has it
-        └── ClaimLost                  somebody else has taken over since
+        ├── QueueNotOpen               not set up, or it lets this desktop not in; ``why``
+        └── QueueRefused               the server said no; ``why``
+            ├── AlreadyPickedUp        names the engineer who has it
+            └── ClaimLost              somebody else has taken over since
 
 A screen shows ``title``, ``message`` and ``hint``; ``retryable`` decides whether it offers
 "Try again". An adapter translates what its library raises exactly once, with ``raise … from``.
@@ -298,6 +299,22 @@ class QueueUnreachable(QueueError):
     title = "Couldn't reach the team queue"
     hint = "Your escalations are safe here and leave by themselves when the queue is back."
     retryable = True
+
+
+class QueueNotOpen(QueueError):
+    """The queue is not set up here, or does not let this desktop in; what is to be sent waits.
+
+    ``why`` is one of not_set_up, keyring, invitation, sign_in, revoked, certificate, version,
+    access.
+    """
+
+    title = "The team queue can't be used"
+
+    def __init__(
+        self, message: str = "", *, why: str, title: str | None = None, hint: str | None = None
+    ) -> None:
+        super().__init__(message, title=title, hint=hint)
+        self.why = why
 
 
 class QueueRefused(QueueError):

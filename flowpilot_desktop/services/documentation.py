@@ -74,6 +74,8 @@ class Dossier:
     mapping: MemberMapping | None
     ticket: Ticket | None
     flow_name: str = ""
+    elsewhere: tuple[Billed, ...] = ()
+    """Time entries that other engineers made for the session, on their own computers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,7 @@ def _time(dossier: Dossier, rules: DocumentationRules) -> tuple[TimeEntryPlan, .
         for item in dossier.sent
         if isinstance(item.payload, TimePayload) and item.state is not PushState.SKIPPED
     ]
+    billed += dossier.elsewhere
     segments = tuple(
         replace(segment, last_activity_at=max(segment.last_activity_at, dossier.as_of))
         if segment.is_open

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Protocol
 
 from flowpilot_desktop.core.attachment import Attachment
 from flowpilot_desktop.core.errors import (
@@ -26,6 +27,7 @@ from flowpilot_desktop.core.errors import (
     StepRefused,
     TransitionRefused,
 )
+from flowpilot_desktop.core.escalation import QueueOperation
 from flowpilot_desktop.core.events import Events, SessionChanged
 from flowpilot_desktop.core.happening import Happening, HappeningKind
 from flowpilot_desktop.core.history import (
@@ -44,6 +46,8 @@ from flowpilot_desktop.core.push import (
 )
 from flowpilot_desktop.core.redaction import RedactedText, Redactor
 from flowpilot_desktop.core.session import (
+    BRIEFING_FRESH,
+    Briefing,
     ContextStatus,
     Draft,
     Engineer,
@@ -63,7 +67,7 @@ from flowpilot_desktop.core.session import (
     open_step,
 )
 from flowpilot_desktop.core.ticket import TicketContext, cleaned
-from flowpilot_desktop.core.timing import active_time
+from flowpilot_desktop.core.timing import Billed, Segment, active_time
 from flowpilot_desktop.core.usage import UsageRecord
 from flowpilot_desktop.flows import walk
 from flowpilot_desktop.services.assistant import Assistant, Case, Progress
@@ -141,6 +145,41 @@ class SessionView:
         return next((item.error for item in self.push_items if item.error), "")
 
 
+class SharedSessions(Protocol):
+    """What a session that was handed over needs beside the store: its share of every commit."""
+
+    def told(
+        self,
+        session: Session,
+        *steps: Step,
+        set_aside: tuple[str, ...] = (),
+    ) -> tuple[QueueOperation, ...]:
+        """Return what tells the team of these steps, for the same transaction."""
+        ...
+
+    async def still_held(self, session: Session) -> None:
+        """Raise ClaimLost when somebody else has taken the session over meanwhile."""
+        ...
+
+    def ended(
+        self,
+        session: Session,
+        outcome: str,
+        segments: tuple[Segment, ...],
+        items: tuple[PushItem, ...],
+    ) -> tuple[QueueOperation, ...]:
+        """Return what tells the team how the session ended, for the same transaction."""
+        ...
+
+    async def billed_elsewhere(self, session_id: str) -> tuple[Billed, ...]:
+        """Return the time entries that other engineers made for the session."""
+        ...
+
+    def wake(self) -> None:
+        """Send what a commit has just made."""
+        ...
+
+
 class FlowPilotEngine:
     """Everything that a technician can do to sessions."""
 
@@ -168,6 +207,7 @@ class FlowPilotEngine:
         self._rules = rules
         self._locks: dict[str, asyncio.Lock] = {}
         self._notices: dict[str, str] = {}
+        self.shared: SharedSessions | None = None
 
     async def open(self) -> None:
         """Put right what a crash left behind."""
@@ -321,13 +361,20 @@ class FlowPilotEngine:
                 raise NotFound("That card is not part of this session.")
             now = self._clock.now()
             done = answered(step, response, by=self.me.id, at=now)
+            set_aside: tuple[Step, ...] = ()
+            if isinstance(done.body, Briefing) and response.option == BRIEFING_FRESH:
+                # Nobody did what was only asked: a fresh start may ask it again, or something else.
+                set_aside = tuple(one for one in steps if one.is_open and one.id != step_id)
+                await self._store.forget(*set_aside)
             await self._store.save(
                 replace(session, updated_at=now),
                 done,
                 *await self.timekeeping.begun(session, self.me.id),
+                *self._told(session, done, set_aside=tuple(one.id for one in set_aside)),
                 clear_drafts=[(session_id, step_id)],
             )
         self._changed(session_id)
+        self._wake()
         return done
 
     async def next_step(self, session_id: str, progress: Progress | None = None) -> Step | None:
@@ -342,7 +389,7 @@ class FlowPilotEngine:
             waiting = open_step(steps)
             if waiting is not None or session.status is not SessionStatus.ACTIVE:
                 return waiting
-            case = await self._case(session, steps)
+            case = await self.case(session, steps)
             proposal = await self._assistant.propose(case, progress)
             self._notices[session_id] = proposal.notice
             spent = (proposal.spent,) if proposal.spent is not None else ()
@@ -366,6 +413,24 @@ class FlowPilotEngine:
             step = await self._append(
                 session_id, draft, corrects=corrects, clear_drafts=[(session_id, "note")]
             )
+        self._changed(session_id)
+        return step
+
+    async def go_back(self, session_id: str) -> Step:
+        """Ask the flow's last answered card anew; its first answer stays, and is corrected.
+
+        The card that was open and never answered makes room: it comes again when it is due.
+        """
+        async with self._lock(session_id):
+            session = await self._mine(session_id)
+            steps = await self._store.steps(session_id)
+            correction = await self._assistant.back(await self.case(session, steps))
+            if correction is None:
+                raise InvalidInput("There is no earlier card of the flow to go back to.")
+            left = open_step(steps)
+            if left is not None:
+                await self._store.forget(left)
+            step = await self._append(session_id, correction.draft, corrects=correction.corrects)
         self._changed(session_id)
         return step
 
@@ -454,7 +519,7 @@ class FlowPilotEngine:
     ) -> DocumentationPreview:
         """Return the note and the time as they would leave if the session were resolved now."""
         session = await self._session(session_id)
-        dossier = await self._dossier(session)
+        dossier = await self.dossier(session)
         return preview(dossier, self._rules(), summary=_typed(summary), action=_typed(action))
 
     async def resolve_session(
@@ -472,12 +537,14 @@ class FlowPilotEngine:
         async with self._lock(session_id):
             session = await self._session(session_id)
             transition(session, Verb.RESOLVE, self.me.id)
+            if self.shared is not None:
+                await self.shared.still_held(session)
             if not is_verified(await self._store.steps(session_id)):
                 raise StepRefused(
                     "Nobody has verified yet that the fix holds.",
                     hint="Answer the verification card first; the text you typed is kept.",
                 )
-            dossier = await self._dossier(session)
+            dossier = await self.dossier(session)
             now = dossier.as_of
             session = moved(session, Verb.RESOLVE, self.me.id, now)
             session = replace(
@@ -488,15 +555,19 @@ class FlowPilotEngine:
             shown = preview(dossier, rules, summary=summary, action=action)
             note = choices.note if choices.note is not None else shown.note
             push_items = items(dossier, rules, choices, note)
+            segments = await self.timekeeping.ended(session_id)
+            outcome = "\n".join(filter(None, (summary.strip(), action.strip())))
             await self._store.save(
                 session,
-                *await self.timekeeping.ended(session_id),
+                *segments,
                 *push_items,
+                *self._ended(session, outcome, (*dossier.segments, *segments), push_items),
                 self._audit(session, "resolve"),
-                self._written_down(session, note, now),
+                self.written_down(session, note, now),
                 clear_drafts=[(session_id, where) for where in await self.drafts(session_id)],
             )
         self._changed(session_id)
+        self._wake()
         return Closing(
             status=session.status,
             documentation=note,
@@ -515,7 +586,7 @@ class FlowPilotEngine:
         session = await self._session(session_id)
         written = await self._written(session_id)
         if not written:
-            written = preview(await self._dossier(session), self._rules()).note
+            written = preview(await self.dossier(session), self._rules()).note
         return Redactor().redact(written)
 
     # Inside
@@ -549,8 +620,16 @@ class FlowPilotEngine:
                 segments = await self.timekeeping.begun(session, self.me.id)
             else:
                 segments = await self.timekeeping.ended(session_id)
-            await self._store.save(session, *segments, *happened, self._audit(session, verb.value))
+            told: tuple[QueueOperation, ...] = ()
+            if session.status is SessionStatus.ABANDONED:
+                why = session.end_reason or "Closed without documentation."
+                every = (*await self._store.segments(session_id), *segments)
+                told = self._ended(session, why, every, ())
+            await self._store.save(
+                session, *segments, *happened, *told, self._audit(session, verb.value)
+            )
         self._changed(session_id)
+        self._wake()
         return session
 
     async def _append(
@@ -595,11 +674,36 @@ class FlowPilotEngine:
             step,
             *spent,
             *await self.timekeeping.begun(session, self.me.id),
+            *self._told(session, step),
             clear_drafts=clear_drafts or [],
         )
+        self._wake()
         return step
 
-    async def _case(self, session: Session, steps: tuple[Step, ...]) -> Case:
+    def _told(
+        self, session: Session, *steps: Step, set_aside: tuple[str, ...] = ()
+    ) -> tuple[QueueOperation, ...]:
+        if self.shared is None:
+            return ()
+        return self.shared.told(session, *steps, set_aside=set_aside)
+
+    def _ended(
+        self,
+        session: Session,
+        outcome: str,
+        segments: tuple[Segment, ...],
+        push_items: tuple[PushItem, ...],
+    ) -> tuple[QueueOperation, ...]:
+        if self.shared is None:
+            return ()
+        return self.shared.ended(session, outcome, segments, push_items)
+
+    def _wake(self) -> None:
+        if self.shared is not None:
+            self.shared.wake()
+
+    async def case(self, session: Session, steps: tuple[Step, ...]) -> Case:
+        """Return all that a mind may know of a session."""
         return Case(
             session,
             steps,
@@ -625,7 +729,8 @@ class FlowPilotEngine:
             return None
         return await self.tickets.cached_context(session.connection_id, session.ticket_id)
 
-    async def _dossier(self, session: Session) -> Dossier:
+    async def dossier(self, session: Session) -> Dossier:
+        """Return the records that documentation is made from, as of now."""
         context = await self._context(session)
         flow = await self._assistant.flow(session.flow_id)
         mapping = None
@@ -642,9 +747,10 @@ class FlowPilotEngine:
             mapping=mapping,
             ticket=context.ticket if context else None,
             flow_name=flow.title if flow else "",
+            elsewhere=await self.shared.billed_elsewhere(session.id) if self.shared else (),
         )
 
-    def _written_down(self, session: Session, note: str, at: datetime) -> Attachment:
+    def written_down(self, session: Session, note: str, at: datetime) -> Attachment:
         """Return the note as it was agreed to, kept with the session."""
         return Attachment(
             _note_id(session.id),
@@ -669,6 +775,10 @@ class FlowPilotEngine:
 
     def _audit(self, session: Session, verb: str, detail: str = "") -> AuditEntry:
         return AuditEntry(new_id(), self._clock.now(), self.me.id, verb, session.id, detail)
+
+    def exclusive(self, session_id: str) -> asyncio.Lock:
+        """Return the lock that every verb on a session holds."""
+        return self._lock(session_id)
 
     def _lock(self, name: str) -> asyncio.Lock:
         return self._locks.setdefault(name, asyncio.Lock())

@@ -24,7 +24,9 @@ from flowpilot_desktop.services.assistant import Assistant
 from flowpilot_desktop.services.documentation import DocumentationRules
 from flowpilot_desktop.services.documentation_push import DocumentationPush
 from flowpilot_desktop.services.engine import FlowPilotEngine
+from flowpilot_desktop.services.escalations import Escalations
 from flowpilot_desktop.services.model_access import KEY_NAME, ModelAccess, ModelRules
+from flowpilot_desktop.services.queue import INVITATION_NAME, ClientFactory, QueueLink, client
 from flowpilot_desktop.services.reach import ReachBoard
 from flowpilot_desktop.services.tickets import Tickets
 from flowpilot_desktop.services.timekeeping import Timekeeping
@@ -78,6 +80,8 @@ class Desk:
     events: Events
     secrets: MemorySecrets
     psa: Psa
+    link: QueueLink
+    escalations: Escalations
     rules: DocumentationRules = field(default_factory=DocumentationRules)
     me: Engineer = ME
 
@@ -92,6 +96,8 @@ async def open_desk(
     model_rules: ModelRules | None = None,
     me: Engineer = ME,
     connected: bool = True,
+    queue: ClientFactory | None = None,
+    invitation: str = "",
 ) -> AsyncIterator[Desk]:
     """Open a desk on the folder; opening it again is a restart."""
     clock = clock or VirtualClock()
@@ -101,6 +107,8 @@ async def open_desk(
     psa = psa or PracticePsa(CONNECTION, clock=clock)
     if model is not None:
         secrets.kept[KEY_NAME] = "a key"
+    if queue is not None or invitation:
+        secrets.kept[INVITATION_NAME] = invitation or "a token"
     adapter, mind = psa, model
 
     def model_for(key: str) -> Model:
@@ -124,10 +132,11 @@ async def open_desk(
     push = DocumentationPush(store, tickets.psa, clock, events, reach)
     timekeeping = Timekeeping(store, clock)
     desk: Desk
+    assistant = Assistant(flows, access, reach)
     engine = FlowPilotEngine(
         store=store,
         tickets=tickets,
-        assistant=Assistant(flows, access, reach),
+        assistant=assistant,
         push=push,
         timekeeping=timekeeping,
         clock=clock,
@@ -135,15 +144,35 @@ async def open_desk(
         me=lambda: desk.me,
         rules=lambda: desk.rules,
     )
-    desk = Desk(
-        store, engine, tickets, push, timekeeping, access, reach, clock, events, secrets, psa, me=me
+    link = QueueLink(
+        secrets=secrets,
+        me=lambda: desk.me,
+        events=events,
+        reach=reach,
+        factory=queue or client,
     )
+    escalations = Escalations(
+        store=store,
+        engine=engine,
+        assistant=assistant,
+        access=access,
+        link=link,
+        clock=clock,
+        events=events,
+        rules=lambda: desk.rules,
+    )
+    desk = Desk(
+        store, engine, tickets, push, timekeeping, access, reach, clock, events, secrets, psa,
+        link, escalations, me=me,
+    )  # fmt: skip
     await engine.open()
+    await escalations.open()
     if connected and await tickets.connection() is None:
         await store.save(CONNECTION)
     try:
         yield desk
     finally:
+        await escalations.aclose()
         await engine.aclose()
         await tickets.aclose()
         await access.aclose()

@@ -1,0 +1,483 @@
+"""The hand-off between two desks: real stores, the practice queue, the practice company."""
+
+import pytest
+
+from flowpilot_desktop.core.errors import (
+    AlreadyPickedUp,
+    ClaimLost,
+    InvalidInput,
+    NotAllowed,
+    QueueNotOpen,
+    QueueUnreachable,
+    TransitionRefused,
+)
+from flowpilot_desktop.core.escalation import (
+    EscalationFilter,
+    EscalationState,
+    OperationState,
+)
+from flowpilot_desktop.core.push import PushKind, PushState, TimePayload
+from flowpilot_desktop.core.session import (
+    BRIEFING_CONTINUE,
+    BRIEFING_FRESH,
+    Briefing,
+    Intake,
+    Question,
+    Response,
+    Result,
+    SessionStatus,
+    StepKind,
+)
+from tests.services.desk import CONNECTION, any_answer, diagnose, open_desk
+from tests.services.team import ALEX, KIM, SAM, make_team, two_desks
+
+PRINTER = "12352"
+
+
+@pytest.fixture
+async def desks(tmp_path):
+    async with two_desks(tmp_path) as opened:
+        yield opened
+
+
+async def work(desk, session_id, cards=3, minutes=4):
+    """Answer some cards, none of them well, and leave the next one open."""
+    for _ in range(cards):
+        step = await desk.engine.next_step(session_id)
+        assert step is not None
+        desk.clock.advance(minutes=minutes)
+        answer = any_answer(step)
+        if step.kind is not StepKind.QUESTION:
+            answer = Response(result=Result.DID_NOT_WORK, text="nothing changed")
+        await desk.engine.respond(session_id, step.id, answer)
+    return await desk.engine.next_step(session_id)
+
+
+async def begun(desk, text="since the update", ticket=PRINTER):
+    intake = Intake(text, CONNECTION.id if ticket else "", ticket)
+    return (await desk.engine.start_session(intake)).session.id
+
+
+async def escalated(desk, **more):
+    session_id = await begun(desk)
+    open_card = await work(desk, session_id)
+    await desk.escalations.escalate(session_id, "I need somebody with rights", **more)
+    await desk.escalations.settled()
+    return session_id, open_card
+
+
+async def waiting_for(desk):
+    await desk.escalations.refresh()
+    (entry,) = (await desk.escalations.queue()).entries
+    return entry
+
+
+async def status(desk, session_id):
+    return (await desk.engine.session(session_id)).session.status
+
+
+async def finish(desk, session_id):
+    """Verify that it holds, and resolve."""
+    waiting = (await desk.engine.session(session_id)).open_step
+    if waiting is not None and waiting.kind is not StepKind.VERIFICATION:
+        await desk.engine.respond(session_id, waiting.id, any_answer(waiting))
+    card = await desk.engine.ask_verification(session_id)
+    desk.clock.advance(minutes=4)
+    await desk.engine.respond(session_id, card.id, Response(result=Result.WORKED))
+    closing = await desk.engine.resolve_session(
+        session_id, "The driver was blocked.", "Allowed it; the pw is Hunter2!secret"
+    )
+    await desk.escalations.settled()
+    return closing
+
+
+async def test_a_session_is_escalated_picked_up_continued_and_resolved(desks):
+    team, sam, alex = desks
+    session_id, open_card = await escalated(sam)
+    assert await status(sam, session_id) is SessionStatus.REQUESTING_ESCALATION
+    entry = await waiting_for(alex)
+    assert (entry.raised_by, entry.escalation.ticket_number) == (SAM.name, PRINTER)
+    assert entry.escalation.step_count == 4
+    assert entry.can_pick_up
+    assert (await alex.escalations.queue()).waiting == 1
+    team.clock.advance(minutes=11)
+    session = await alex.escalations.pick_up(entry.escalation.id, "I take it; next: the driver")
+    await alex.escalations.settled()
+    assert (session.status, session.handler_id) == (SessionStatus.ACTIVE, ALEX.id)
+    view = await alex.engine.session(session_id)
+    briefing = view.open_step
+    assert isinstance(briefing.body, Briefing)
+    assert briefing.body.escalated_by == SAM.name
+    assert len(briefing.body.steps) == 3
+    assert view.context is not None
+    assert view.context.ticket.id == PRINTER
+    sams = (await sam.engine.session(session_id)).steps
+    assert [(s.id, s.body, s.response) for s in view.steps[:-1]] == [
+        (s.id, s.body, s.response) for s in sams
+    ]
+    await alex.engine.respond(session_id, briefing.id, Response(option=BRIEFING_CONTINUE))
+    assert (await alex.engine.next_step(session_id)).id == open_card.id
+    await alex.escalations.settled()
+
+    await sam.escalations.refresh()
+    following = await sam.engine.session(session_id)
+    assert following.session.handler_id != SAM.id
+    assert following.session.status is SessionStatus.ACTIVE
+    assert following.engineers[following.session.handler_id] == ALEX.name
+    assert following.steps[-1].response.option == BRIEFING_CONTINUE
+
+    closing = await finish(alex, session_id)
+    assert closing.status is SessionStatus.ESCALATED
+    await sam.escalations.refresh()
+    ended = (await sam.engine.session(session_id)).session
+    assert ended.status is SessionStatus.ESCALATED
+    assert ended.resolution_summary == "The driver was blocked."
+    assert "Hunter2!secret" not in ended.resolution_action
+    assert ended.user_id == SAM.id
+    alexs = (await alex.engine.session(session_id)).steps
+    followed = (await sam.engine.session(session_id)).steps
+    assert [step.id for step in followed] == [step.id for step in alexs]
+    assert [step.response is None for step in followed] == [False] * len(followed)
+
+
+async def test_a_fresh_start_repeats_no_step_that_was_done(desks):
+    _, sam, alex = desks
+    session_id, open_card = await escalated(sam)
+    done = [step.body for step in (await sam.engine.session(session_id)).steps if step.response]
+    entry = await waiting_for(alex)
+    await alex.escalations.pick_up(entry.escalation.id, resume_mode=BRIEFING_FRESH)
+    await alex.escalations.settled()
+    assert open_card.id not in {s.id for s in (await alex.engine.session(session_id)).steps}
+    await diagnose(alex, session_id)
+    later = (await alex.engine.session(session_id)).steps
+    own = [step.body for step in later if step.answered_by == ALEX.id]
+    assert len(own) > 1
+    for body in own:
+        if isinstance(body, Question) or body.kind is StepKind.ACTION:
+            assert body.text not in {one.text for one in done}
+    await alex.escalations.settled()
+    await sam.escalations.refresh()
+    shown = (await sam.engine.session(session_id)).steps
+    assert [step.id for step in shown] == [step.id for step in later]
+
+
+async def test_both_time_entries_are_their_own_and_do_not_overlap(desks):
+    team, sam, alex = desks
+    session_id, _ = await escalated(sam)
+    entry = await waiting_for(alex)
+    team.clock.advance(minutes=1)
+    await alex.escalations.pick_up(entry.escalation.id, resume_mode=BRIEFING_CONTINUE)
+    await finish(alex, session_id)
+    spans = []
+    for desk in (sam, alex):
+        found = await desk.store.push_items(session_id)
+        notes = [item for item in found if item.kind is PushKind.NOTE]
+        (time,) = [item.payload for item in found if isinstance(item.payload, TimePayload)]
+        spans.append((time.start, time.end, time.member_identifier))
+        assert notes
+        assert all(item.state is PushState.PENDING for item in found)
+    assert spans[0][1] <= spans[1][0] or spans[1][1] <= spans[0][0]
+    assert spans[0][2] != spans[1][2]
+    note = (await sam.engine.session(session_id)).documentation
+    assert note.startswith("═══ FlowPilot Escalation Documentation ═══")
+    assert "I need somebody with rights" in note
+    last = (await alex.engine.session(session_id)).documentation
+    assert f"Worked: {SAM.name}" in last
+    assert f"Worked: {ALEX.name}" in last
+
+
+async def test_the_loser_of_a_race_reads_who_has_it(desks):
+    team, sam, alex = desks
+    await escalated(sam)
+    async with team.desk(KIM) as kim:
+        first, second = await waiting_for(alex), await waiting_for(kim)
+        await alex.escalations.pick_up(first.escalation.id)
+        with pytest.raises(AlreadyPickedUp, match=ALEX.name):
+            await kim.escalations.pick_up(second.escalation.id)
+        (entry,) = (await kim.escalations.queue()).entries
+        assert entry.handler == ALEX.name
+        assert not entry.can_pick_up
+
+
+async def test_nobody_assigns_to_or_picks_up_from_themselves(desks):
+    _, sam, _ = desks
+    session_id = await begun(sam)
+    with pytest.raises(InvalidInput):
+        await sam.escalations.escalate(session_id, "why", assign_to=SAM.id)
+    with pytest.raises(InvalidInput):
+        await sam.escalations.escalate(session_id, "  ")
+    await sam.escalations.escalate(session_id, "why")
+    await sam.escalations.settled()
+    entry = await waiting_for(sam)
+    assert not entry.can_pick_up
+    with pytest.raises(NotAllowed):
+        await sam.escalations.pick_up(entry.escalation.id)
+
+
+async def test_an_escalation_made_on_a_train_leaves_when_the_network_is_back(desks):
+    team, sam, alex = desks
+    line = team.lines[SAM.id]
+    line.away = True
+    session_id, _ = await escalated(sam)
+    picture = await sam.escalations.queue()
+    assert picture.entries[0].is_unsent
+    team.clock.advance(hours=5)
+    await sam.escalations.run_due()
+    (operation,) = await sam.store.queue_operations()
+    assert operation.tries == 0
+    line.away = False
+    await sam.escalations.network_is_back()
+    assert not (await sam.escalations.queue()).entries[0].is_unsent
+    assert (await waiting_for(alex)).escalation.session_id == session_id
+
+
+async def test_withdrawn_before_it_left_it_never_leaves(desks):
+    team, sam, alex = desks
+    team.lines[SAM.id].away = True
+    session_id, open_card = await escalated(sam)
+    session = await sam.escalations.withdraw(session_id)
+    assert session.status is SessionStatus.ACTIVE
+    assert (await sam.engine.next_step(session_id)).id == open_card.id
+    team.lines[SAM.id].away = False
+    await sam.escalations.network_is_back()
+    assert "escalate" not in team.lines[SAM.id].calls
+    await alex.escalations.refresh()
+    assert not (await alex.escalations.queue()).entries
+    assert not (await sam.escalations.queue()).entries
+
+
+async def test_what_has_left_is_withdrawn_with_the_queues_word_only(desks):
+    team, sam, alex = desks
+    session_id, _ = await escalated(sam)
+    team.lines[SAM.id].away = True
+    with pytest.raises(QueueUnreachable):
+        await sam.escalations.withdraw(session_id)
+    assert await status(sam, session_id) is SessionStatus.REQUESTING_ESCALATION
+    assert not await sam.store.queue_operations()
+    team.lines[SAM.id].away = False
+    session = await sam.escalations.withdraw(session_id)
+    assert session.status is SessionStatus.ACTIVE
+    assert not session.escalation_id
+    await alex.escalations.refresh()
+    assert not (await alex.escalations.queue()).entries
+
+
+async def test_a_withdrawal_that_comes_too_late_is_refused_and_the_session_follows(desks):
+    _, sam, alex = desks
+    session_id, _ = await escalated(sam)
+    entry = await waiting_for(alex)
+    await alex.escalations.pick_up(entry.escalation.id)
+    with pytest.raises((AlreadyPickedUp, TransitionRefused)):
+        await sam.escalations.withdraw(session_id)
+    await sam.escalations.refresh()
+    assert await status(sam, session_id) is SessionStatus.ACTIVE
+    assert (await sam.engine.session(session_id)).session.handler_id != SAM.id
+
+
+@pytest.mark.parametrize("lost", ["escalate", "pick_up", "resolve", "append_steps"])
+async def test_an_answer_that_is_lost_is_asked_for_again_and_counts_once(desks, lost):
+    team, sam, alex = desks
+    giver, taker = team.lines[SAM.id], team.lines[ALEX.id]
+    giver.lost = taker.lost = {lost}
+    session_id, _ = await escalated(sam)
+    if lost == "escalate":
+        team.clock.advance(minutes=1)
+        giver.lost = set()
+        await sam.escalations.run_due()
+    entry = await waiting_for(alex)
+    if lost == "pick_up":
+        with pytest.raises(QueueUnreachable):
+            await alex.escalations.pick_up(entry.escalation.id)
+        taker.lost = set()
+        team.clock.advance(minutes=1)
+        await alex.escalations.run_due()
+    else:
+        await alex.escalations.pick_up(entry.escalation.id)
+    card = (await alex.engine.session(session_id)).open_step
+    await alex.engine.respond(session_id, card.id, Response(option=BRIEFING_CONTINUE))
+    await finish(alex, session_id)
+    taker.lost = set()
+    team.clock.advance(minutes=1)
+    await alex.escalations.run_due()
+    await sam.escalations.refresh()
+    assert await status(sam, session_id) is SessionStatus.ESCALATED
+    (record,) = team.server.records.values()
+    numbers = [step.number for step in record.steps]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len({step.payload for step in record.steps}) == len(record.steps)
+    assert [hop.ended_how for hop in record.hops] == ["resolved"]
+
+
+async def test_a_pickup_cut_by_a_crash_is_settled_at_the_next_start(tmp_path):
+    team = make_team(tmp_path)
+    async with team.desk(SAM) as sam:
+        session_id, _ = await escalated(sam)
+        async with team.desk(ALEX) as alex:
+            entry = await waiting_for(alex)
+            team.lines[ALEX.id].lost = {"pick_up"}
+            with pytest.raises(QueueUnreachable):
+                await alex.escalations.pick_up(entry.escalation.id)
+        async with team.desk(ALEX) as alex:
+            team.clock.advance(minutes=1)
+            await alex.escalations.run_due()
+            assert (await alex.engine.session(session_id)).session.handler_id == ALEX.id
+
+
+async def test_whoever_comes_back_late_keeps_a_copy_and_is_told(desks):
+    team, sam, alex = desks
+    session_id, _ = await escalated(sam)
+    entry = await waiting_for(alex)
+    await alex.escalations.pick_up(entry.escalation.id, resume_mode=BRIEFING_CONTINUE)
+    await alex.escalations.settled()
+    told = []
+    alex.escalations.told = lambda title, words: told.append(words)
+    team.lines[ALEX.id].away = True
+    await alex.engine.add_note(session_id, "I replaced the fuser")
+    await alex.escalations.settled()
+    team.server.lapse_lease(next(iter(team.server.records)))
+    async with team.desk(KIM) as kim:
+        other = await waiting_for(kim)
+        assert other.is_silent
+        await kim.escalations.pick_up(other.escalation.id, resume_mode=BRIEFING_CONTINUE)
+        await kim.escalations.settled()
+        team.lines[ALEX.id].away = False
+        await alex.escalations.network_is_back()
+        await alex.escalations.settled()
+        session = (await alex.engine.session(session_id)).session
+        assert session.handler_id not in (ALEX.id, SAM.id)
+        copies = [a for a in await alex.store.attachments(session_id) if "conflict" in a.id]
+        assert b"I replaced the fuser" in copies[0].content
+        assert any(KIM.name in words for words in told)
+        assert not await alex.store.queue_operations()
+        with pytest.raises((NotAllowed, ClaimLost)):
+            await alex.engine.add_note(session_id, "and the roller")
+        assert "fuser" not in str([s.body for s in (await kim.engine.session(session_id)).steps])
+
+
+async def test_a_second_hop_brings_everything_and_the_originator_may_take_it(desks):
+    team, sam, alex = desks
+    session_id, _ = await escalated(sam)
+    entry = await waiting_for(alex)
+    await alex.escalations.pick_up(entry.escalation.id, resume_mode=BRIEFING_CONTINUE)
+    await alex.engine.add_note(session_id, "The port is closed on SRV-PRINT01")
+    team.clock.advance(minutes=9)
+    await alex.escalations.release(session_id, "My shift is over")
+    await alex.escalations.settled()
+    again = await waiting_for(sam)
+    assert again.can_pick_up
+    assert again.escalation.hop_count == 2
+    session = await sam.escalations.pick_up(again.escalation.id, resume_mode=BRIEFING_CONTINUE)
+    await sam.escalations.settled()
+    assert (session.handler_id, session.user_id, session.hop_count) == (SAM.id, SAM.id, 2)
+    texts = [step.body.text for step in (await sam.engine.session(session_id)).steps]
+    assert "The port is closed on SRV-PRINT01" in texts
+    closing = await finish(sam, session_id)
+    assert closing.status is SessionStatus.ESCALATED
+    await alex.escalations.refresh()
+    assert await status(alex, session_id) is SessionStatus.ESCALATED
+
+
+async def test_the_package_is_redacted(desks):
+    team, sam, _ = desks
+    session_id = await begun(sam, "login fails, the password is Tr0ub4dor&3x")
+    step = await sam.engine.next_step(session_id)
+    if step.kind is StepKind.QUESTION and step.body.free_text_allowed:
+        await sam.engine.respond(session_id, step.id, Response(text="pw is Tr0ub4dor&3x here"))
+    await sam.engine.add_note(session_id, "api_key=sk-ant-api03-abcdefghijklmnopqrstuvwxyz012345")
+    await sam.escalations.escalate(session_id, "the password is Tr0ub4dor&3x, please help")
+    await sam.escalations.settled()
+    (record,) = team.server.records.values()
+    everything = record.packages[0].payload.decode() + record.row.reason + record.row.summary
+    assert "Tr0ub4dor" not in everything
+    assert "abcdefghijklmnop" not in everything
+
+
+async def test_cancelled_by_its_originator_it_ends_with_the_reason(desks):
+    _, sam, alex = desks
+    session_id, _ = await escalated(sam)
+    await waiting_for(alex)
+    session = await sam.escalations.cancel(session_id, "The customer replaced it")
+    assert session.status is SessionStatus.ESCALATED
+    assert session.end_reason == "The customer replaced it"
+    await alex.escalations.refresh()
+    assert not (await alex.escalations.queue()).entries
+
+
+async def test_what_nobody_picked_up_in_time_ends_with_that(desks):
+    team, sam, alex = desks
+    session_id, _ = await escalated(sam)
+    team.server.lapse_waiting(next(iter(team.server.records)))
+    team.server.sweep()
+    await sam.escalations.refresh()
+    session = (await sam.engine.session(session_id)).session
+    assert session.status is SessionStatus.ESCALATED
+    assert "Nobody" in session.end_reason
+    assert not (await alex.escalations.queue()).entries
+
+
+async def test_filters_and_reassigning(desks):
+    team, sam, alex = desks
+    session_id, _ = await escalated(sam)
+    alex_there = str(team.there[ALEX.id])
+    await sam.escalations.refresh()
+    entry = await waiting_for(alex)
+    assert (await alex.escalations.queue(EscalationFilter.UNASSIGNED)).entries
+    assert not (await alex.escalations.queue(EscalationFilter.MINE)).entries
+    await sam.escalations.reassign(entry.escalation.id, alex_there)
+    entry = await waiting_for(alex)
+    assert entry.for_me
+    assert (await alex.escalations.queue(EscalationFilter.MINE)).entries
+    assert not (await alex.escalations.queue(EscalationFilter.UNASSIGNED)).entries
+    assert session_id == entry.escalation.session_id
+
+
+async def test_a_silent_handlers_session_can_be_put_back_by_its_originator(desks):
+    team, sam, alex = desks
+    session_id, _ = await escalated(sam)
+    entry = await waiting_for(alex)
+    await alex.escalations.pick_up(entry.escalation.id)
+    team.server.lapse_lease(uuid_of(entry))
+    mine = await waiting_for(sam)
+    assert mine.can_take_back
+    await sam.escalations.take_back(entry.escalation.id, "Alex has gone home")
+    await sam.escalations.refresh()
+    session = (await sam.engine.session(session_id)).session
+    assert session.status is SessionStatus.REQUESTING_ESCALATION
+    assert session.handler_id == SAM.id
+    await alex.escalations.refresh()
+    assert await status(alex, session_id) is SessionStatus.REQUESTING_ESCALATION
+
+
+def uuid_of(entry):
+    from uuid import UUID
+
+    return UUID(entry.escalation.id)
+
+
+async def test_without_an_invitation_nothing_is_escalated(tmp_path):
+    async with open_desk(tmp_path) as desk:
+        session_id = await begun(desk)
+        with pytest.raises(QueueNotOpen) as refused:
+            await desk.escalations.escalate(session_id, "why")
+        assert "Settings" in refused.value.hint
+        assert await status(desk, session_id) is SessionStatus.ACTIVE
+
+
+async def test_an_escalation_that_is_refused_is_parked_and_can_be_taken_back(desks):
+    team, sam, _ = desks
+    told = []
+    sam.escalations.told = lambda title, words: told.append(title)
+    session_id = await begun(sam)
+    await sam.escalations.escalate(
+        session_id, "why", assign_to="0" * 8 + "-0000-4000-8000-" + "0" * 12
+    )
+    await sam.escalations.settled()
+    (operation,) = await sam.store.queue_operations(OperationState, session_id)
+    assert operation.state is OperationState.REFUSED
+    assert told
+    assert not team.server.records
+    assert (await sam.escalations.withdraw(session_id)).status is SessionStatus.ACTIVE
+    second = await begun(sam, ticket="")
+    await sam.escalations.escalate(second, "why")
+    await sam.escalations.settled()
+    assert [r.row.state.value for r in team.server.records.values()] == [EscalationState.OPEN.value]
