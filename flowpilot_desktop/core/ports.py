@@ -94,6 +94,10 @@ class Psa(Protocol):
         """Return all that belongs to a ticket; parts that fail are named in ``missing``."""
         ...
 
+    async def boards(self) -> tuple[Reference, ...]:
+        """Return the active service boards, by name."""
+        ...
+
     async def statuses(self, board_id: int) -> tuple[TicketStatus, ...]:
         """Return the active statuses of a board in their order."""
         ...

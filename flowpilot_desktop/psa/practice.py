@@ -169,6 +169,12 @@ class PracticePsa:
             if wanted in f"{member.name}\n{member.identifier}\n{member.email}".casefold()
         )
 
+    async def boards(self) -> tuple[Reference, ...]:
+        """Return the boards, by name."""
+        await self._reach()
+        boards = (practice_company.reference(facts) for facts in self._boards.values())
+        return tuple(sorted(boards, key=lambda board: board.name.casefold()))
+
     async def statuses(self, board_id: int) -> tuple[TicketStatus, ...]:
         """Return the active statuses of a board in their order."""
         await self._reach()

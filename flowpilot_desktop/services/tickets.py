@@ -12,7 +12,8 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from flowpilot_desktop.core.errors import (
     FlowPilotError,
@@ -29,6 +30,7 @@ from flowpilot_desktop.core.ticket import (
     MemberMapping,
     PsaConnection,
     PsaSelfTest,
+    Reference,
     Ticket,
     TicketContext,
     TicketPage,
@@ -53,7 +55,22 @@ class FoundTickets:
 
     page: TicketPage
     from_cache: bool = False
+    seen: dict[str, datetime] = field(default_factory=dict)
+    """When each cached ticket was fetched, by its number."""
     error: FlowPilotError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeChoice:
+    """Work type, work role and billing of a time entry; empty leaves each to ConnectWise."""
+
+    work_type: Reference = Reference()
+    work_role: Reference = Reference()
+    billable: str = ""
+
+
+def _time_choice_key(connection_id: str, board_id: int) -> str:
+    return f"time choice {connection_id} {board_id}"
 
 
 def keys_name(connection_id: str) -> str:
@@ -178,19 +195,29 @@ class Tickets:
             page = await psa.search(query)
         except FlowPilotError as error:
             self._note(error)
-            return FoundTickets(await self._cached(query), from_cache=True, error=error)
+            cached = await self._cached(query)
+            return FoundTickets(
+                TicketPage(tuple(ticket for ticket, _ in cached)),
+                from_cache=True,
+                seen={ticket.id: at for ticket, at in cached},
+                error=error,
+            )
         self._reach.note(System.PSA, Reach.REACHABLE)
         return FoundTickets(page)
 
-    async def _cached(self, query: TicketQuery) -> TicketPage:
+    async def _cached(self, query: TicketQuery) -> tuple[tuple[Ticket, datetime], ...]:
         connection = await self.connection()
         if connection is None or query.page > 1:
-            return TicketPage(())
+            return ()
         if query.text.strip():
             cached = await self._store.search_cached_tickets(query.text)
-            return TicketPage(tuple(ticket for ticket, _ in cached))
-        recent = await self._store.recent_tickets(connection.id, query.page_size)
-        return TicketPage(tuple(ticket for ticket, _ in recent))
+        else:
+            cached = await self._store.recent_tickets(connection.id, query.page_size)
+        return tuple(
+            (ticket, at)
+            for ticket, at in cached
+            if query.board in ("", ticket.board.name) and query.status in ("", ticket.status.name)
+        )
 
     # The context
 
@@ -228,6 +255,49 @@ class Tickets:
         psa = await self.psa(connection_id)
         ticket = await psa.ticket(ticket_id)
         return ticket, await psa.statuses(ticket.board.id)
+
+    async def boards(self) -> tuple[Reference, ...]:
+        """Return the boards to choose from."""
+        return await (await self.psa()).boards()
+
+    async def board_statuses(self, board_id: int) -> tuple[TicketStatus, ...]:
+        """Return the statuses of a board to choose from."""
+        return await (await self.psa()).statuses(board_id)
+
+    # How time is entered on a board
+
+    async def time_options(
+        self, connection_id: str
+    ) -> tuple[tuple[Reference, ...], tuple[Reference, ...]]:
+        """Return the work types and the work roles to choose from."""
+        psa = await self.psa(connection_id)
+        types, roles = await asyncio.gather(psa.work_types(), psa.work_roles())
+        return types, roles
+
+    async def time_choice(self, connection_id: str, board_id: int) -> TimeChoice:
+        """Return what was chosen for time on this board before; nothing at first."""
+        kept = await self._store.remembered(_time_choice_key(connection_id, board_id))
+        try:
+            facts = json.loads(kept or "{}")
+            return TimeChoice(
+                Reference(int(facts["type"][0]), str(facts["type"][1])),
+                Reference(int(facts["role"][0]), str(facts["role"][1])),
+                str(facts["billable"]),
+            )
+        except (ValueError, KeyError, TypeError, IndexError):
+            return TimeChoice()
+
+    async def remember_time_choice(
+        self, connection_id: str, board_id: int, choice: TimeChoice
+    ) -> None:
+        """Keep what was chosen for time on this board."""
+        facts = {
+            "type": [choice.work_type.id, choice.work_type.name],
+            "role": [choice.work_role.id, choice.work_role.name],
+            "billable": choice.billable,
+        }
+        key = _time_choice_key(connection_id, board_id)
+        await self._store.remember(key, json.dumps(facts))
 
     async def url(self, ticket_id: str) -> str:
         """Return the address that opens a ticket for a person, or an empty string."""

@@ -8,6 +8,7 @@ has and why, and a number can always be typed.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 
 from PySide6.QtCore import QObject, Signal
@@ -18,9 +19,11 @@ from flowpilot_desktop.core.history import SimilarSession
 from flowpilot_desktop.core.session import Intake
 from flowpilot_desktop.core.ticket import (
     RecordKind,
+    Reference,
     Ticket,
     TicketQuery,
     TicketScope,
+    TicketStatus,
 )
 from flowpilot_desktop.services.engine import FlowPilotEngine
 from flowpilot_desktop.viewmodels.rows import Rows
@@ -48,6 +51,11 @@ class TicketPicker(ViewModel):
         self.from_cache = False
         self.error: FlowPilotError | None = None
         self.connection_id = ""
+        self.boards: tuple[Reference, ...] = ()
+        self.statuses: tuple[TicketStatus, ...] = ()
+        self.board = Reference()
+        self.status = ""
+        self.seen: dict[str, datetime] = {}
         self._listen(engine.events, SettingsChanged, self._settings_changed)
 
     def open(self) -> None:
@@ -62,6 +70,20 @@ class TicketPicker(ViewModel):
         """List mine, all open, or all."""
         self._ask(scope=scope)
 
+    def choose_board(self, board: Reference) -> None:
+        """Narrow to a board; an empty one stands for all."""
+        if board != self.board:
+            self.board, self.status, self.statuses = board, "", ()
+            if board.id:
+                self.tasks.start("statuses", self._load_statuses(board))
+            self._ask(now=True)
+
+    def choose_status(self, status: str) -> None:
+        """Narrow to a status of the board; an empty one stands for all."""
+        if status != self.status:
+            self.status = status
+            self._ask(now=True)
+
     def more(self) -> None:
         """Append the next page."""
         if self.has_more and not self.is_searching:
@@ -73,12 +95,14 @@ class TicketPicker(ViewModel):
         text = self.query.text.lstrip("#").strip()
         return text if text.isascii() and text.isdigit() and len(text) <= 12 else ""  # noqa: PLR2004
 
-    def _ask(self, text: str | None = None, scope: TicketScope | None = None) -> None:
+    def _ask(
+        self, text: str | None = None, scope: TicketScope | None = None, *, now: bool = False
+    ) -> None:
         self.query = TicketQuery(
             text=self.query.text if text is None else text,
             scope=scope or self.query.scope,
         )
-        self.tasks.start("search", self._search(1, pause=0 if scope else TYPING_PAUSE))
+        self.tasks.start("search", self._search(1, pause=0 if scope or now else TYPING_PAUSE))
 
     async def _open(self) -> None:
         connection = await self._engine.tickets.connection()
@@ -88,7 +112,20 @@ class TicketPicker(ViewModel):
             self.tickets.show(())
             self.changed.emit()
         else:
+            if not self.boards:
+                self.tasks.start("boards", self._load_boards())
             await self._search(1, pause=0)
+
+    async def _load_boards(self) -> None:
+        """Fill the filter; without ConnectWise there is none, and the search says why."""
+        with suppress(FlowPilotError):
+            self.boards = await self._engine.tickets.boards()
+            self.changed.emit()
+
+    async def _load_statuses(self, board: Reference) -> None:
+        with suppress(FlowPilotError):
+            self.statuses = await self._engine.tickets.board_statuses(board.id)
+            self.changed.emit()
 
     async def _search(self, page: int, pause: float) -> None:
         if pause:
@@ -96,7 +133,12 @@ class TicketPicker(ViewModel):
         self.is_searching = True
         self.changed.emit()
         query = TicketQuery(
-            text=self.query.text, scope=self._effective_scope(), page=page, page_size=50
+            text=self.query.text,
+            scope=self._effective_scope(),
+            board=self.board.name,
+            status=self.status,
+            page=page,
+            page_size=50,
         )
         try:
             found = await self._engine.tickets.find(query, self._engine.me)
@@ -106,7 +148,9 @@ class TicketPicker(ViewModel):
         before = self.tickets.rows if page > 1 else ()
         self.tickets.show((*before, *found.page.tickets))
         self.has_more = found.page.has_more
-        self.from_cache, self.error = found.from_cache, found.error
+        self.from_cache, self.seen, self.error = found.from_cache, found.seen, found.error
+        if found.error is None and not self.boards and not self.tasks.is_running("boards"):
+            self.tasks.start("boards", self._load_boards())
         self.changed.emit()
 
     def _effective_scope(self) -> TicketScope:
@@ -117,6 +161,8 @@ class TicketPicker(ViewModel):
 
     def _settings_changed(self, event: SettingsChanged) -> None:
         if event.key.startswith("psa."):
+            self.boards, self.statuses = (), ()
+            self.board, self.status = Reference(), ""
             self.open()
 
 

@@ -328,6 +328,17 @@ async def test_statuses_are_active_sorted_and_tell_what_they_mean(company):
         await company.psa.statuses(4711)
 
 
+async def test_boards_are_named_sorted_and_have_statuses(company):
+    boards = await company.psa.boards()
+    assert boards
+    assert all(board.id and board.name for board in boards)
+    names = [board.name.casefold() for board in boards]
+    assert names == sorted(names)
+    own = (await company.psa.ticket(company.ticket)).board
+    assert own.name in {board.name for board in boards}
+    assert await company.psa.statuses(own.id)
+
+
 async def test_work_types_and_roles(company):
     assert (1, "Remote") in {(kind.id, kind.name) for kind in await company.psa.work_types()}
     assert (1, "Technician") in {(role.id, role.name) for role in await company.psa.work_roles()}

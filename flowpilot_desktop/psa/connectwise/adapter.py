@@ -193,6 +193,11 @@ class ConnectWisePsa:
 
     # Lists to choose from
 
+    async def boards(self) -> tuple[Reference, ...]:
+        """Return the active service boards, by name."""
+        boards = await self._active("service/boards")
+        return tuple(sorted(boards, key=lambda board: board.name.casefold()))
+
     async def statuses(self, board_id: int) -> tuple[TicketStatus, ...]:
         """Return the active statuses of a board in their order."""
         found = await all_rows(

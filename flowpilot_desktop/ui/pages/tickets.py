@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtCore import QSignalBlocker, Signal, Slot
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QTabBar, QVBoxLayout, QWidget
 
-from flowpilot_desktop.core.ticket import Ticket, TicketScope
+from flowpilot_desktop.core.ticket import Reference, Ticket, TicketScope
 from flowpilot_desktop.ui.controls import Button
 from flowpilot_desktop.ui.lists import RowList, RowWords
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
-from flowpilot_desktop.ui.words import ticket_badges, ticket_line
+from flowpilot_desktop.ui.words import ago, joined, ticket_badges, ticket_line
 from flowpilot_desktop.viewmodels.intake import CONNECT_TIP, FALLBACK_TIP, TicketPicker
 
 _SCOPES = (
@@ -18,10 +18,6 @@ _SCOPES = (
     ("All open", TicketScope.ALL_OPEN),
     ("All", TicketScope.ALL),
 )
-
-
-def _words(ticket: Ticket) -> RowWords:
-    return RowWords(ticket.summary or "(no summary)", ticket_line(ticket), ticket_badges(ticket))
 
 
 class TicketPickerView(QWidget):
@@ -51,7 +47,13 @@ class TicketPickerView(QWidget):
         self.tip = PlainText("", self, tone="muted")
         self.number = Button("", variant="link", icon="ticket", parent=self)
         self.number.clicked.connect(self._take_number)
-        self.list = RowList(model.tickets, _words, "Tickets", self)
+        self.board = QComboBox(self)
+        self.board.setAccessibleName("Board")
+        self.board.activated.connect(self._board_chosen)
+        self.status = QComboBox(self)
+        self.status.setAccessibleName("Status")
+        self.status.activated.connect(self._status_chosen)
+        self.list = RowList(model.tickets, self._words, "Tickets", self)
         self.list.chosen.connect(self.chosen)
         self.list.ending.connect(model.more)
         self.empty = PlainText("", self, tone="muted")
@@ -62,13 +64,28 @@ class TicketPickerView(QWidget):
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(px(6))
+        filters = QHBoxLayout()
+        filters.setSpacing(px(8))
+        filters.addWidget(self.board)
+        filters.addWidget(self.status)
+        filters.addStretch(1)
         rows.addLayout(head)
+        rows.addLayout(filters)
         rows.addWidget(self.tip)
         rows.addWidget(self.number)
         rows.addWidget(self.empty)
         rows.addWidget(self.list, 1)
         model.changed.connect(self._render)
         self._render()
+
+    def _words(self, ticket: Ticket) -> RowWords:
+        seen = self._model.seen.get(ticket.id)
+        age = f"seen {ago(seen)}" if seen is not None else ""
+        return RowWords(
+            ticket.summary or "(no summary)",
+            joined(ticket_line(ticket), age),
+            ticket_badges(ticket),
+        )
 
     @Slot()
     def _render(self) -> None:
@@ -77,6 +94,10 @@ class TicketPickerView(QWidget):
         self.search.setEnabled(model.is_connected)
         self.scopes.setEnabled(model.is_connected)
         self.list.setVisible(model.is_connected and rows > 0)
+        self._fill(self.board, "All boards", [board.name for board in model.boards])
+        self.board.setVisible(model.is_connected and bool(model.boards))
+        self._fill(self.status, "Any status", [status.name for status in model.statuses])
+        self.status.setVisible(bool(model.board.id) and bool(model.statuses))
         tip = ""
         if not model.is_connected:
             tip = CONNECT_TIP
@@ -97,6 +118,21 @@ class TicketPickerView(QWidget):
             empty = "No ticket matches." if model.query.text else "No tickets here."
         self.empty.show_text(empty)
         self.empty.setVisible(bool(empty))
+
+    def _fill(self, box: QComboBox, nothing: str, names: list[str]) -> None:
+        wanted = [nothing, *names]
+        if [box.itemText(place) for place in range(box.count())] != wanted:
+            with QSignalBlocker(box):
+                box.clear()
+                box.addItems(wanted)
+
+    @Slot(int)
+    def _board_chosen(self, place: int) -> None:
+        self._model.choose_board(self._model.boards[place - 1] if place else Reference())
+
+    @Slot(int)
+    def _status_chosen(self, place: int) -> None:
+        self._model.choose_status(self._model.statuses[place - 1].name if place else "")
 
     @Slot(int)
     def _show_scope(self, place: int) -> None:
