@@ -233,20 +233,21 @@ class FlowPilotEngine:
         steps = await self._store.steps(session_id)
         segments = await self._store.segments(session_id)
         push_items = await self._store.push_items(session_id)
+        context = await self._context(session)
         flow = await self._assistant.flow(session.flow_id)
         now = self._clock.now()
         worked = active_time(segments, self.me.id, now)
         return SessionView(
             session=session,
             steps=steps,
-            context=await self._context(session),
+            context=context,
             push_items=push_items,
             push_status=session_push_status(push_items, has_ticket=bool(session.ticket_id)),
             active_seconds=worked.total_seconds(),
             clock_runs=any(s.is_open and s.engineer_id == self.me.id for s in segments),
             engineers=await self._names(),
             flow_title=flow.title if flow else "",
-            ticket_url=await self.tickets.url(session.ticket_id) if session.ticket_id else "",
+            ticket_url=context.ticket.url if context is not None else "",
             documentation=await self._written(session_id),
         )
 

@@ -299,13 +299,6 @@ class Tickets:
         key = _time_choice_key(connection_id, board_id)
         await self._store.remember(key, json.dumps(facts))
 
-    async def url(self, ticket_id: str) -> str:
-        """Return the address that opens a ticket for a person, or an empty string."""
-        try:
-            return (await self.psa()).ticket_url(ticket_id)
-        except FlowPilotError:
-            return ""
-
     # Who the technician is over there
 
     async def mapping(self, connection_id: str, engineer: Engineer) -> MemberMapping | None:
