@@ -314,8 +314,9 @@ class Application(QObject):
     @Slot()
     def _open_ticket(self) -> None:
         view = self.session_model.view
-        if view is not None and view.ticket_url:
-            QDesktopServices.openUrl(QUrl(view.ticket_url))
+        url = QUrl(view.ticket_url) if view is not None else QUrl()
+        if url.scheme() in ("https", "http"):
+            QDesktopServices.openUrl(url)
 
     @Slot()
     def _search_history(self) -> None:
