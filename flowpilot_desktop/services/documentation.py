@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flowpilot_desktop.core.documentation import (
     NoteSource,
@@ -17,6 +17,7 @@ from flowpilot_desktop.core.documentation import (
     split_note,
     with_marker,
 )
+from flowpilot_desktop.core.errors import InvalidInput
 from flowpilot_desktop.core.push import (
     NotePayload,
     NoteVisibility,
@@ -36,9 +37,11 @@ from flowpilot_desktop.core.timing import (
     Rounding,
     Segment,
     TimeEntryPlan,
+    local_words,
     plan_time_entries,
 )
 
+_LONGEST_ENTRY = timedelta(days=1)
 MAPPING_WARNING = (
     "Map your CW account in Settings → Integrations to enable auto-logged time entries"
 )
@@ -154,6 +157,8 @@ def items(
         item_id = new_id()
         body = redactor.redact(with_marker(piece, marker_for(item_id)))
         payloads.append((PushKind.NOTE, part, NotePayload(body, visibility, member), item_id))
+    if choices.time is not None:
+        check_time(dossier, choices.time)
     plans = choices.time if choices.time is not None else _time(dossier, rules)
     headline = redactor.redact(session.resolution_summary or session.problem_summary)
     for part, plan in enumerate(plans if member else (), start=1):
@@ -197,6 +202,36 @@ def items(
     )
 
 
+def check_time(dossier: Dossier, plans: tuple[TimeEntryPlan, ...]) -> None:
+    """Refuse time edited by hand that nobody can have worked, or that is on the books already.
+
+    Raises InvalidInput when an entry ends before it begins, is longer than a day, or touches
+    another entry or the time that another engineer worked on the session.
+    """
+    taken = [(entry.start, entry.end, "time that is entered already") for entry in _billed(dossier)]
+    taken += [
+        (
+            segment.started_at,
+            segment.ended_at or dossier.as_of,
+            f"the time that {dossier.names.get(segment.engineer_id, 'another engineer')} worked",
+        )
+        for segment in dossier.segments
+        if segment.engineer_id != dossier.engineer_id
+    ]
+    for plan in sorted(plans, key=lambda plan: plan.start):
+        if plan.end <= plan.start:
+            raise InvalidInput("The time ends before it begins.")
+        if plan.end - plan.start > _LONGEST_ENTRY:
+            raise InvalidInput("A time entry can't be longer than a day.")
+        for start, end, whose in taken:
+            if plan.start < end and start < plan.end:
+                raise InvalidInput(
+                    f"That overlaps {whose}, {local_words(start)} to {local_words(end)}.",
+                    hint="Change start or end; nothing was sent.",
+                )
+        taken.append((plan.start, plan.end, "your other entry"))
+
+
 def _note(
     dossier: Dossier, rules: DocumentationRules, summary: str, action: str, *, escalating: bool
 ) -> str:
@@ -214,15 +249,19 @@ def _note(
     return escalation_note(source) if escalating else resolved_note(source)
 
 
-def _time(dossier: Dossier, rules: DocumentationRules) -> tuple[TimeEntryPlan, ...]:
-    if not (dossier.session.ticket_id and rules.auto_time_entry):
-        return ()
-    billed = [
+def _billed(dossier: Dossier) -> list[Billed]:
+    own = [
         Billed(item.engineer_id, item.payload.start, item.payload.end, item.created_at)
         for item in dossier.sent
         if isinstance(item.payload, TimePayload) and item.state is not PushState.SKIPPED
     ]
-    billed += dossier.elsewhere
+    return [*own, *dossier.elsewhere]
+
+
+def _time(dossier: Dossier, rules: DocumentationRules) -> tuple[TimeEntryPlan, ...]:
+    if not (dossier.session.ticket_id and rules.auto_time_entry):
+        return ()
+    billed = _billed(dossier)
     segments = tuple(
         replace(segment, last_activity_at=max(segment.last_activity_at, dossier.as_of))
         if segment.is_open

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from PySide6.QtCore import QObject, Signal
 
 from flowpilot_desktop.core.errors import FlowPilotError
 from flowpilot_desktop.core.events import PushChanged
 from flowpilot_desktop.core.push import NoteVisibility
+from flowpilot_desktop.core.redaction import Masked, Redactor
 from flowpilot_desktop.core.session import Resolution
-from flowpilot_desktop.core.ticket import Ticket, TicketStatus
+from flowpilot_desktop.core.ticket import Reference, Ticket, TicketStatus
 from flowpilot_desktop.core.timing import TimeEntryPlan
 from flowpilot_desktop.services.documentation import (
     DocumentationChoices,
@@ -25,6 +26,7 @@ from flowpilot_desktop.services.documentation import (
     StatusChoice,
 )
 from flowpilot_desktop.services.engine import Closing, FlowPilotEngine, SessionView
+from flowpilot_desktop.services.tickets import TimeChoice
 from flowpilot_desktop.viewmodels.viewmodel import ViewModel
 
 PREVIEW_PAUSE = 0.25
@@ -62,6 +64,13 @@ class ResolveViewModel(ViewModel):
         self.statuses: tuple[TicketStatus, ...] = ()
         self.status: TicketStatus | None = None
         self.status_error: FlowPilotError | None = None
+        self.span: tuple[datetime, datetime] | None = None
+        self.masked: tuple[Masked, ...] = ()
+        self.time_choice = TimeChoice()
+        self.shows_more = False
+        self.work_types: tuple[Reference, ...] = ()
+        self.work_roles: tuple[Reference, ...] = ()
+        self.options_error: FlowPilotError | None = None
 
     def open(self, session_id: str) -> None:
         """Show a session's end; what was typed for it before comes back."""
@@ -89,6 +98,7 @@ class ResolveViewModel(ViewModel):
         if text != self.note:
             self.note, self.note_is_edited = text, True
             self._keep(NOTE, text)
+            self.tasks.start("masked", self._look_for_secrets(text))
             self.changed.emit()
 
     def write_note_again(self) -> None:
@@ -100,6 +110,25 @@ class ResolveViewModel(ViewModel):
     def set_minutes(self, minutes: int) -> None:
         """Set the time to bill; 0 means no time entry."""
         self.minutes = max(0, minutes)
+        self.changed.emit()
+
+    def set_span(self, start: datetime, end: datetime) -> None:
+        """Set start and end of the time to bill, all of it billed."""
+        self.error = None
+        self.span = (start, end)
+        self.minutes = max(0, round((end - start) / timedelta(minutes=1)))
+        self.changed.emit()
+
+    def show_more(self) -> None:
+        """Open or close the row with work type, work role and billing."""
+        self.shows_more = not self.shows_more
+        if self.shows_more and not self.work_types:
+            self.tasks.start("options", self._load_options())
+        self.changed.emit()
+
+    def choose_time(self, choice: TimeChoice) -> None:
+        """Choose work type, work role and billing; the ticket's board remembers it."""
+        self.time_choice = choice
         self.changed.emit()
 
     def set_push(self, push: bool) -> None:  # noqa: FBT001 - a check box's state
@@ -161,6 +190,34 @@ class ResolveViewModel(ViewModel):
     def shown_minutes(self) -> int:
         """The minutes to bill as they stand: edited, else planned."""
         return self.planned_minutes if self.minutes is None else self.minutes
+
+    @property
+    def shown_span(self) -> tuple[datetime, datetime] | None:
+        """Start and end of the time to bill as they stand, None without any."""
+        edited = self._time()
+        plans = edited if edited is not None else self.preview.time if self.preview else ()
+        return (plans[0].start, plans[-1].end) if plans else None
+
+    @property
+    def ticket_warning(self) -> str:
+        """What the ticket as it is now makes of this: merged, moved, or closed to time."""
+        seen, context = self.seen, self.view.context if self.view else None
+        if seen is None:
+            return ""
+        told = []
+        if seen.merged_into:
+            told.append(f"The ticket was merged into #{seen.merged_into}.")
+        if context is not None and context.ticket.board.id not in (0, seen.board.id):
+            told.append(
+                f"The ticket moved from “{context.ticket.board.name}” to “{seen.board.name}”."
+            )
+        current = next((one for one in self.statuses if one.id == seen.status.id), None)
+        if current is not None and not current.time_entry_allowed and self.shown_minutes:
+            told.append(
+                f"Its status “{current.name}” takes no time entries: ConnectWise will refuse the "
+                "time. Choose no time entry, or change the status in ConnectWise first."
+            )
+        return " ".join(told)
 
     @property
     def worked(self) -> timedelta:
@@ -226,8 +283,9 @@ class ResolveViewModel(ViewModel):
         if NOTE in drafts:
             self.note, self.note_is_edited = drafts[NOTE], True
         await self._show_preview(pause=0)
-        if self.asks_status and self.has_ticket:
+        if self.has_ticket:
             self.tasks.start("statuses", self._load_statuses())
+            await self._recall_time_choice()
 
     async def _show_preview(self, pause: float) -> None:
         if pause:
@@ -241,7 +299,40 @@ class ResolveViewModel(ViewModel):
         else:
             self.preview = shown
             if not self.note_is_edited:
-                self.note = shown.note
+                self.note, self.masked = shown.note, shown.masked
+            elif pause == 0:
+                self.tasks.start("masked", self._look_for_secrets(self.note))
+        self.changed.emit()
+
+    async def _look_for_secrets(self, text: str) -> None:
+        """Find what will be masked in a note that was edited by hand."""
+        await asyncio.sleep(PREVIEW_PAUSE)
+        redacted = await asyncio.to_thread(Redactor().redact, text)
+        self.masked = redacted.masked
+        self.changed.emit()
+
+    @property
+    def _board_id(self) -> int:
+        if self.seen is not None:
+            return self.seen.board.id
+        context = self.view.context if self.view else None
+        return context.ticket.board.id if context else 0
+
+    async def _recall_time_choice(self) -> None:
+        assert self.view is not None
+        connection_id = self.view.session.connection_id
+        self.time_choice = await self._engine.tickets.time_choice(connection_id, self._board_id)
+        self.changed.emit()
+
+    async def _load_options(self) -> None:
+        assert self.view is not None
+        self.options_error = None
+        try:
+            self.work_types, self.work_roles = await self._engine.tickets.time_options(
+                self.view.session.connection_id
+            )
+        except FlowPilotError as error:
+            self.options_error = error
         self.changed.emit()
 
     async def _load_statuses(self) -> None:
@@ -275,6 +366,10 @@ class ResolveViewModel(ViewModel):
                 self.session_id, self.summary, self.action, self._choices()
             )
             self.view = await self._engine.session(self.session_id)
+            if self.has_ticket:
+                await self._engine.tickets.remember_time_choice(
+                    self.view.session.connection_id, self._board_id, self.time_choice
+                )
             self.resolved.emit(self.session_id)
         except FlowPilotError as error:
             self.error = error
@@ -292,15 +387,26 @@ class ResolveViewModel(ViewModel):
             visibility=self.visibility,
             status=status,
             push=self.push,
+            work_type=self.time_choice.work_type,
+            work_role=self.time_choice.work_role,
+            billable=self.time_choice.billable,
         )
 
     def _time(self) -> tuple[TimeEntryPlan, ...] | None:
         """Return the planned entries with the edited minutes, or None for the plan as it is."""
-        if self.minutes is None or self.preview is None or self.minutes == self.planned_minutes:
+        if self.minutes is None or self.preview is None:
             return None
-        if not self.minutes or not self.preview.time:
+        if self.span is None and self.minutes == self.planned_minutes:
+            return None
+        if (not self.minutes and self.span is None) or not self.preview.time:
             return ()
         first = self.preview.time[0]
+        if self.span is not None:
+            first = replace(first, start=self.span[0], end=self.span[1])
+            if first.end <= first.start:
+                return (first,)  # refused with the reason when it is to be written
+            if not self.minutes:
+                return ()
         wanted = timedelta(minutes=self.minutes)
         span = first.end - first.start
         if wanted <= span:

@@ -17,9 +17,13 @@ from PySide6.QtWidgets import (
 )
 
 from flowpilot_desktop.core.push import NoteVisibility
+from flowpilot_desktop.core.redaction import Masked
+from flowpilot_desktop.core.ticket import Reference
 from flowpilot_desktop.core.timing import duration_words
+from flowpilot_desktop.services.tickets import TimeChoice
 from flowpilot_desktop.ui.controls import AnswerEdit, Button
 from flowpilot_desktop.ui.pages.push import PushPanel
+from flowpilot_desktop.ui.spans import SpanEdit
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
 from flowpilot_desktop.ui.words import joined
@@ -32,6 +36,13 @@ _VISIBILITIES = (
     ("Internal only", NoteVisibility.INTERNAL),
     ("Internal and external", NoteVisibility.INTERNAL_AND_EXTERNAL),
 )
+_BILLINGS = (
+    ("As agreed", ""),
+    ("Billable", "Billable"),
+    ("Do not bill", "DoNotBill"),
+    ("No charge", "NoCharge"),
+)
+_PLACES = 6
 _PUSH_TONES = {"sent": "green", "pending": "amber", "pending_retry": "amber", "failed": "red"}
 
 
@@ -166,14 +177,8 @@ class ResolvePage(QWidget):
         for label, value in _VISIBILITIES:
             self.visibility.addItem(label, value)
         self.visibility.activated.connect(self._visibility_chosen)
-        self.minutes = QSpinBox(self.ticket)
-        self.minutes.setRange(0, _MOST_MINUTES)
-        self.minutes.setSingleStep(15)
-        self.minutes.setSuffix(" min")
-        self.minutes.setSpecialValueText("No time entry")
-        self.minutes.setAccessibleName("Minutes to bill")
-        self.minutes.valueChanged.connect(self._model.set_minutes)
-        self.worked = PlainText("", self.ticket, tone="muted")
+        self._time_widgets()
+        self.ticket_words = PlainText("", self.ticket, tone="amber")
         self.status = QComboBox(self.ticket)
         self.status.setAccessibleName("Ticket status")
         self.status.activated.connect(self._status_chosen)
@@ -187,15 +192,58 @@ class ResolvePage(QWidget):
         grid.addWidget(self.visibility, 1, 1)
         grid.addWidget(self.labels["Time"], 2, 0)
         grid.addWidget(self.minutes, 2, 1)
-        grid.addWidget(self.worked, 2, 2)
-        grid.addWidget(self.labels["Status"], 3, 0)
-        grid.addWidget(self.status, 3, 1)
-        grid.addWidget(self.status_words, 3, 2)
+        worked = QHBoxLayout()
+        worked.setSpacing(px(10))
+        worked.addWidget(self.worked, 1)
+        worked.addWidget(self.more)
+        grid.addLayout(worked, 2, 2)
+        grid.addWidget(self.span, 3, 1, 1, 2, Qt.AlignmentFlag.AlignLeft)
+        grid.addWidget(self.options, 4, 1, 1, 2, Qt.AlignmentFlag.AlignLeft)
+        grid.addWidget(self.options_words, 5, 1, 1, 2)
+        grid.addWidget(self.labels["Status"], 6, 0)
+        grid.addWidget(self.status, 6, 1)
+        grid.addWidget(self.status_words, 6, 2)
         rows.addLayout(grid)
+        rows.addWidget(self.ticket_words)
         self.mapping = Button("", variant="link", icon="person", parent=self.ticket)
         self.mapping.clicked.connect(self.settings_wanted)
         rows.addWidget(self.mapping)
         return self.ticket
+
+    def _time_widgets(self) -> None:
+        self.minutes = QSpinBox(self.ticket)
+        self.minutes.setRange(0, _MOST_MINUTES)
+        self.minutes.setSingleStep(15)
+        self.minutes.setSuffix(" min")
+        self.minutes.setSpecialValueText("No time entry")
+        self.minutes.setAccessibleName("Minutes to bill")
+        self.minutes.valueChanged.connect(self._model.set_minutes)
+        self.worked = PlainText("", self.ticket, tone="muted")
+        self.span = SpanEdit("Time entry", self.ticket)
+        self.span.edited.connect(self._model.set_span)
+        self.more = Button("More", variant="link", icon="chevron-down", parent=self.ticket)
+        self.more.clicked.connect(self._model.show_more)
+        self.options = self._options_row()
+        self.options_words = PlainText("", self.ticket, tone="amber")
+
+    def _options_row(self) -> QWidget:
+        """Return what a site may need of a time entry; an empty choice leaves it to ConnectWise."""
+        row = QWidget(self.ticket)
+        line = QHBoxLayout(row)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(theme().px(8))
+        self.work_type, self.work_role, self.billable = (QComboBox(row) for _ in range(3))
+        for box, name in (
+            (self.work_type, "Work type"),
+            (self.work_role, "Work role"),
+            (self.billable, "Billing"),
+        ):
+            box.setAccessibleName(name)
+            box.activated.connect(self._time_chosen)
+            line.addWidget(box)
+        for label, value in _BILLINGS:
+            self.billable.addItem(label, value)
+        return row
 
     def _pushed_panel(self) -> QFrame:
         self.pushed, rows = self._panel("Sent to the ticket")
@@ -239,8 +287,7 @@ class ResolvePage(QWidget):
             editor.setReadOnly(is_closed)
             editor.setEnabled(model.preview is not None)  # until then its text may be replaced
         self.again.setVisible(model.note_is_edited and not is_closed)
-        masked = model.preview.masked if model.preview else ()
-        self.masked.show_text(_masked_words([mask.kind for mask in masked]))
+        self.masked.show_text(_masked_words(model.masked))
         self._render_ticket(is_closed=is_closed)
         self._render_foot(is_closed=is_closed)
 
@@ -263,6 +310,9 @@ class ResolvePage(QWidget):
         self.visibility.setEnabled(sends and not is_closed)
         self.minutes.setEnabled(sends and not is_closed and not warning)
         self.worked.show_text(f"worked {duration_words(model.worked)}")
+        self._render_time(can_edit=sends and not is_closed and not warning)
+        self.ticket_words.show_text(model.ticket_warning)
+        self.ticket_words.setVisible(bool(model.ticket_warning))
         self.mapping.show_text(warning)
         self.mapping.setVisible(bool(warning))
         shows_status = model.asks_status
@@ -277,6 +327,26 @@ class ResolvePage(QWidget):
             error = model.status_error.message if model.status_error else ""
             self.status_words.show_text(error or model.status_warning)
             self.status_words.set_tone("amber")
+
+    def _render_time(self, *, can_edit: bool) -> None:
+        model = self._model
+        span, has_time = model.shown_span, bool(model.shown_minutes)
+        if span is not None:
+            self.span.show_span(*span)
+        self.span.setVisible(span is not None)
+        self.span.setEnabled(can_edit)
+        self.more.setVisible(has_time)
+        self.more.show_icon("chevron-up" if model.shows_more else "chevron-down")
+        self.options.setVisible(has_time and model.shows_more)
+        self.options.setEnabled(can_edit)
+        words = model.options_error.message if model.options_error else ""
+        self.options_words.show_text(words)
+        self.options_words.setVisible(bool(words) and model.shows_more)
+        choice = model.time_choice
+        _fill_choices(self.work_type, "Usual work type", model.work_types, choice.work_type)
+        _fill_choices(self.work_role, "Usual work role", model.work_roles, choice.work_role)
+        with QSignalBlocker(self.billable):
+            self.billable.setCurrentIndex(max(0, self.billable.findData(choice.billable)))
 
     def _render_foot(self, *, is_closed: bool) -> None:
         model = self._model
@@ -323,6 +393,16 @@ class ResolvePage(QWidget):
         self._model.set_visibility(_VISIBILITIES[place][1])
 
     @Slot(int)
+    def _time_chosen(self, _: int) -> None:
+        self._model.choose_time(
+            TimeChoice(
+                self.work_type.currentData() or Reference(),
+                self.work_role.currentData() or Reference(),
+                self.billable.currentData() or "",
+            )
+        )
+
+    @Slot(int)
     def _status_chosen(self, place: int) -> None:
         self._model.choose_status(self._model.statuses[place - 1] if place else None)
 
@@ -331,10 +411,31 @@ class ResolvePage(QWidget):
         self.left.emit(self._model.session_id)
 
 
-def _masked_words(kinds: list[str]) -> str:
-    """Return what was masked, for people: "Masked before it leaves: password (2), card number"."""
-    if not kinds:
+def _fill_choices(
+    box: QComboBox, nothing: str, offered: tuple[Reference, ...], chosen: Reference
+) -> None:
+    """Offer what the site has, and what was chosen even when that can't be asked for now."""
+    wanted = [Reference(), *offered]
+    if chosen.id and chosen.id not in {one.id for one in offered}:
+        wanted.append(chosen)
+    with QSignalBlocker(box):
+        if [box.itemData(place) for place in range(box.count())] != wanted:
+            box.clear()
+            for one in wanted:
+                box.addItem(one.name if one.id else nothing, one)
+        box.setCurrentIndex([one.id for one in wanted].index(chosen.id))
+
+
+def _masked_words(masked: tuple[Masked, ...]) -> str:
+    """Return what was masked and where: "Masked before it leaves: password (line 7, line 9)"."""
+    if not masked:
         return "This is what leaves. You can edit it."
-    counts = {kind: kinds.count(kind) for kind in kinds}
-    told = ", ".join(f"{kind} ({n})" if n > 1 else kind for kind, n in counts.items())
+    places: dict[str, list[str]] = {}
+    for mask in masked:
+        places.setdefault(mask.kind, []).append(mask.where)
+    told = ", ".join(
+        f"{kind} ({', '.join(dict.fromkeys(where[:_PLACES]))}"
+        f"{f' and {len(where) - _PLACES} more' if len(where) > _PLACES else ''})"
+        for kind, where in places.items()
+    )
     return f"Masked before it leaves: {told}. You can edit the rest."
