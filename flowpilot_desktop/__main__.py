@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -26,8 +27,13 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments ask; return the exit code."""
-    options = _parser().parse_args(arguments)
-    command = getattr(options, "command", None)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.second and not options.demo:
+        parser.error("--second goes with --demo")
+    command = options.command
+    if command is not None:  # what the log would say is part of the answer or none of its business
+        logging.getLogger().addHandler(logging.NullHandler())
     if command == "doctor":
         return asyncio.run(_doctor(_profile(options), as_json=options.json))
     if command == "flows":
@@ -84,6 +90,7 @@ async def _opened(profile: Profile) -> AsyncIterator[Desk]:
 
 async def _doctor(profile: Profile, *, as_json: bool) -> int:
     from flowpilot_desktop.core.errors import FlowPilotError
+    from flowpilot_desktop.diagnostics import versions
     from flowpilot_desktop.services.doctor import Finding, Verdict
 
     findings: list[Finding] = []
@@ -93,7 +100,8 @@ async def _doctor(profile: Profile, *, as_json: bool) -> int:
                 findings.append(Finding("Settings", Verdict.NOTE, desk.settings.report))
             findings += await desk.doctor.examine()
     except FlowPilotError as error:
-        findings.append(Finding("Profile", Verdict.BAD, error.message, error.hint))
+        findings += [Finding(name, Verdict.GOOD, value) for name, value in versions().items()]
+        findings.append(Finding("Profile", Verdict.BAD, error.message, _way_out(error)))
     if as_json:
         print(json.dumps([finding.as_dict() for finding in findings], indent=2))
     else:
@@ -128,9 +136,18 @@ async def _export(profile: Profile, session_id: str, output: Path | None) -> int
         else:
             await asyncio.to_thread(output.write_text, f"{note}\n", encoding="utf-8")
     except (FlowPilotError, OSError) as error:
-        print(f"{error} {getattr(error, 'hint', '')}".strip(), file=sys.stderr)
+        print(f"{error} {_way_out(error)}".strip(), file=sys.stderr)
         return 1
     return 0
+
+
+def _way_out(error: Exception) -> str:
+    """Return what to do, for somebody in a terminal: there is no window to bring to the front."""
+    from flowpilot_desktop.core.errors import ProfileInUse
+
+    if isinstance(error, ProfileInUse):
+        return "Quit it and try again, or use Settings → System and the History in its window."
+    return str(getattr(error, "hint", ""))
 
 
 if __name__ == "__main__":

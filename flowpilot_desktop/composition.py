@@ -87,7 +87,7 @@ async def open_desk(
     try:
         secrets: Secrets
         if profile.is_demo:
-            secrets = SessionOnlySecrets("This is the practice company.")
+            secrets = SessionOnlySecrets(by_choice=True)
         else:
             secrets = await open_secrets(profile.folder.name)
         await _introduce(settings, profile)

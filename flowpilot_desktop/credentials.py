@@ -145,17 +145,23 @@ class Keyring:
 
 
 class SessionOnlySecrets:
-    """Keeps secrets in memory until FlowPilot ends. ``reason`` says why there is no keyring."""
+    """Keeps secrets in memory until FlowPilot ends.
 
-    backend = "This session only"
+    ``reason`` says why there is no keyring; ``by_choice`` that none is wanted, as in practice.
+    """
 
-    def __init__(self, reason: str = "") -> None:
+    backend = "This session's memory"
+
+    def __init__(self, reason: str = "", *, by_choice: bool = False) -> None:
         self.reason = reason
+        self.by_choice = by_choice
         self._secrets: dict[str, str] = {}
 
     @property
     def words(self) -> str:
-        """What the technician is told."""
+        """What the technician is told; nothing when no keyring is wanted."""
+        if self.by_choice:
+            return ""
         told = (
             "Keys are kept in memory only and are forgotten when FlowPilot ends, because there is "
             "no safe keyring on this computer."

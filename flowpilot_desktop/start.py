@@ -8,6 +8,7 @@ while the window paints and moves; then ``app`` fills it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import sys
 
@@ -28,8 +29,9 @@ def run(profile: Profile, *, minimized: bool = False) -> int:
     qt.setApplicationName("FlowPilot")
     if raise_first_instance(profile.folder):
         return 0
-    profile.folder.mkdir(parents=True, exist_ok=True)
-    start_logging(profile.logs)
+    # A folder that can't be used is told in the window, when the store is opened on it.
+    with contextlib.suppress(OSError):
+        start_logging(profile.logs)
     shell = Shell(qt, profile.folder)
     if not minimized:
         shell.window.show()

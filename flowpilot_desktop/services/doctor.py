@@ -27,6 +27,10 @@ LOW_DISK = 200_000_000
 TOLERATED_SKEW = 120.0
 """Seconds by which this computer's clock may differ from a server's."""
 _PROBE = "doctor-probe"
+_NO_KEYRING = (
+    "Set up the system's keyring (on Linux a Secret Service such as gnome-keyring), then enter the "
+    "keys again in Settings."
+)
 
 
 class Verdict(StrEnum):
@@ -153,6 +157,9 @@ class Doctor:
         kept = await self._secrets.read(_PROBE)
         await self._secrets.delete(_PROBE)
         name = getattr(self._secrets, "backend", "keyring")
+        missing = str(getattr(self._secrets, "words", ""))
+        if missing:
+            return [Finding("Keyring", Verdict.BAD, missing, _NO_KEYRING)]
         if kept != "probe":
             return [
                 Finding(
@@ -184,7 +191,7 @@ class Doctor:
                 Finding(
                     "Clock",
                     Verdict.BAD if off else Verdict.GOOD,
-                    f"{abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} the server",
+                    _told_skew(skew),
                     "Let the operating system set the time by itself." if off else "",
                 )
             )
@@ -207,3 +214,9 @@ class Doctor:
             verdict = Verdict.NOTE if reason == "no_key" else Verdict.BAD
             return [Finding("Claude", verdict, error.message, error.hint)]
         return [Finding("Claude", Verdict.GOOD, f"{len(models)} models can be used.")]
+
+
+def _told_skew(seconds: float) -> str:
+    if abs(seconds) < 1:
+        return "In step with the server."
+    return f"{abs(seconds):.0f} s {'behind' if seconds > 0 else 'ahead of'} the server."
