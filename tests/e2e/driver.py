@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 from flowpilot_desktop.app import Application
 from flowpilot_desktop.profile import Profile
 from flowpilot_desktop.services.engine import SessionView
+from flowpilot_desktop.ui.controls import Badge
 
 LIMIT = 20.0
 W = TypeVar("W", bound=QWidget)
@@ -61,6 +62,7 @@ class Technician:
         texts = [label.text() for label in self._visible(QLabel)]
         texts += [edit.toPlainText() for edit in self._visible(QPlainTextEdit)]
         texts += [button.text() for button in self._visible(QAbstractButton)]
+        texts += [badge.text for badge in self._visible(Badge)]
         return any(words in text.replace("\u200b", "") for text in texts)
 
     async def reads(self, words: str) -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from flowpilot_desktop.core.push import (
     NoteVisibility,
     PushItem,
     PushKind,
+    PushPayload,
     PushState,
     StatusPayload,
     TimePayload,
@@ -27,6 +29,7 @@ from flowpilot_desktop.services.audit import (
     AuditRow,
     as_csv,
     content,
+    member,
     with_span,
     with_status,
     with_text,
@@ -37,7 +40,7 @@ from tests.services.desk import CONNECTION, diagnose, open_desk
 AT = datetime(2026, 3, 27, 8, 0, tzinfo=UTC)
 
 
-def item(payload, kind=PushKind.NOTE, **changes):
+def item(payload: PushPayload, kind: PushKind = PushKind.NOTE, **changes: Any) -> PushItem:
     made = PushItem(
         id="one",
         session_id="session",
@@ -53,18 +56,18 @@ def item(payload, kind=PushKind.NOTE, **changes):
     return replace(made, **changes)
 
 
-def note(text):
+def note(text: str) -> NotePayload:
     return NotePayload(Redactor().redact(text), NoteVisibility.INTERNAL, "jblake")
 
 
-def time_entry():
+def time_entry() -> TimePayload:
     return TimePayload(
         "jblake", AT, AT + timedelta(hours=1), 0.5, 0.5, Redactor().redact("Fixed"),
         Redactor().redact("FP-X"),
     )  # fmt: skip
 
 
-def read(text):
+def read(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
@@ -88,7 +91,7 @@ async def test_the_record_says_what_left_when_as_whom_and_under_which_id(tmp_pat
         assert row["Remote id"] == sent.remote_id != ""
         assert row["Sent (UTC)"] == f"{sent.sent_at:%Y-%m-%d %H:%M:%S}"
         assert row["Engineer"] == "Sam Reyes"
-        assert row["ConnectWise member"] == sent.payload.member_identifier != ""
+        assert row["ConnectWise member"] == member(sent.payload) != ""
         assert (row["Ticket"], row["State"], row["Tries"]) == ("12352", "sent", "1")
     assert any("Cleared the queue" in row["Content"] for row in rows)
 
@@ -157,6 +160,7 @@ def test_secrets_in_servers_words_and_old_payloads_do_not_get_into_the_file():
 def test_an_edited_note_is_redacted_again_and_keeps_its_marker():
     failed = item(note("old"), state=PushState.FAILED)
     payload = with_text(failed, "Fixed. The admin password is Sunshine-77!")
+    assert isinstance(payload, NotePayload)
     assert "Sunshine-77" not in payload.text.text
     assert payload.text.text.endswith(failed.marker)
     assert payload.visibility is NoteVisibility.INTERNAL

@@ -1,0 +1,194 @@
+"""What happens to documentation, by clicks: retried by itself or by hand, changed, skipped."""
+
+import csv
+import io
+import re
+from typing import Any
+
+from PySide6.QtWidgets import QFileDialog
+
+from flowpilot_desktop.core.push import PushKind, PushState
+from tests.e2e.conftest import TICKET, Served, closes, verified
+from tests.e2e.driver import Technician, until
+from tests.simulators.exchange import answered
+
+BUSY = answered(500, stored=False, body='{"code":"Busy","message":"busy","errors":null}')
+
+
+def ours(served: Served) -> list[dict[str, Any]]:
+    return [note for note in served.site.notes_of(TICKET) if "FlowPilot" in note["text"]]
+
+
+async def test_a_failed_push_is_retried_by_the_scheduler_and_lands(
+    connected, served, quick_retries
+):
+    async with connected() as technician:
+        session_id = await verified(technician)
+        served.site.faults.plan(BUSY, method="POST", path="/notes$", times=2)
+        await closes(technician, session_id)
+        await technician.reads("will sync shortly")
+        await technician.reads(f"Documentation pushed to ticket #{TICKET}")
+        items = technician.app.closed_push_model.items
+        assert {item.state for item in items} == {PushState.SENT}
+        assert next(item for item in items if item.kind is PushKind.NOTE).tries == 3
+    assert len(ours(served)) == 1
+    assert "── Session Timing ──" in ours(served)[0]["text"].replace("\\", "")
+    assert len(served.site.entries_of(TICKET)) == 1
+
+
+async def test_offline_costs_no_try_and_it_lands_when_connectwise_is_back(
+    connected, served, quick_retries
+):
+    async with connected() as technician:
+        session_id = await verified(technician)
+        served.server.away()
+        await closes(technician, session_id)
+        await technician.reads("will sync shortly")
+        await technician.reads("Waiting")
+        await until(
+            lambda: any("next try" in text for text in shown(technician)), "the next try in words"
+        )
+        served.server.back()
+        await technician.reads(f"Documentation pushed to ticket #{TICKET}")
+        assert {item.tries for item in technician.app.closed_push_model.items} == {1}
+    assert len(ours(served)) == 1
+
+
+def shown(technician: Technician) -> list[str]:
+    return [row.words.text() for row in technician.app.resolve_page.items._rows]
+
+
+async def test_exhausted_it_fails_and_a_retry_by_hand_lands(connected, served, quick_retries):
+    async with connected() as technician:
+        session_id = await verified(technician)
+        served.site.faults.plan(BUSY, method="POST", path="/notes$", times=-1)
+        await closes(technician, session_id)
+        await technician.reads(f"Documentation did not reach ticket #{TICKET}")
+        note = technician.app.closed_push_model.items[0]
+        assert (note.state, note.tries) == (PushState.FAILED, 4)
+        assert not ours(served)
+        served.site.faults.clear()
+        await technician.clicks("Retry")
+        await technician.reads(f"Documentation pushed to ticket #{TICKET}")
+    assert len(ours(served)) == 1
+    assert len(served.site.entries_of(TICKET)) == 1
+
+
+async def test_what_was_refused_is_changed_or_skipped_in_the_history(connected, served):
+    refusal = answered(400, stored=False, body='{"code":"InvalidObject","message":"Period closed"}')
+    async with connected() as technician:
+        app = technician.app
+        session_id = await verified(technician)
+        served.site.faults.plan(refusal, method="POST", path="/notes$")
+        served.site.faults.plan(refusal, method="POST", path="/time/entries$")
+        await closes(technician, session_id)
+        await technician.reads("did not reach")
+        await technician.clicks("History")
+        await until(lambda: app.history_model.sessions.rowCount() == 1, "the history")
+        app.history_page.list.chosen.emit(app.history_model.sessions.rows[0])
+        await technician.reads("Period closed")
+        await until(lambda: len(app.history_push_model.items) == 2, "both items")
+        note, entry = app.history_page.items._rows
+        await until(entry.skip.isVisible, "a Skip")
+        entry.skip.click()
+        await technician.reads("Not sent")
+        await until(note.edit.isEnabled, "an Edit")
+        note.edit.click()
+        await until(app.history_page.items.editor.isVisible, "the editor")
+        editor = app.history_page.items.text
+        assert "FlowPilot Session Documentation" in editor.text
+        assert "FP-" not in editor.text
+        editor.show_text("Changed by hand. The admin password is Sunshine-77!")
+        await technician.clicks("Send")
+        await until(lambda: ours_changed(served), "the changed note")
+        await until(
+            lambda: (
+                [i.state for i in app.history_push_model.items]
+                == [PushState.SENT, PushState.SKIPPED]
+            ),
+            "both settled",
+        )
+    (note,) = ours_changed(served)
+    assert "Sunshine-77" not in note["text"]
+    assert re.search(r"FP-[0-9A-Z]{10}$", note["text"].replace("\\", ""))
+    assert not served.site.entries_of(TICKET)
+
+
+def ours_changed(served: Served) -> list[dict[str, Any]]:
+    return [n for n in served.site.notes_of(TICKET) if "Changed by hand" in n["text"]]
+
+
+async def test_a_refused_time_entry_is_given_other_times(connected, served):
+    refusal = answered(
+        400, stored=False, body='{"code":"TimeEntryApi","message":"Sheet submitted"}'
+    )
+    async with connected() as technician:
+        app = technician.app
+        session_id = await verified(technician)
+        served.site.faults.plan(refusal, method="POST", path="/time/entries$")
+        await closes(technician, session_id)
+        await technician.reads("Sheet submitted")
+        await technician.clicks("Edit")
+        panel = app.resolve_page.items
+        await until(panel.editor.isVisible, "the editor")
+        panel.span.end.setDateTime(panel.span.start.dateTime().addSecs(45 * 60))
+        await technician.clicks("Send")
+        await technician.reads(f"Documentation pushed to ticket #{TICKET}")
+    (entry,) = served.site.entries_of(TICKET)
+    posted = served.site.requests_for("POST", "/time/entries")[-1].json
+    assert posted["actualHours"] == 0.75
+    assert posted["hoursDeduct"] == 0
+    assert entry["member"]["identifier"] == "jblake"
+
+
+async def test_a_status_that_connectwise_keeps_silently_is_said_and_chosen_again(connected, served):
+    served.site.options.ignores_status_changes = True
+    async with connected() as technician:
+        app = technician.app
+        await app.settings.change(type(app.settings).status_on_resolution, True)
+        session_id = await verified(technician)
+        app._open_resolve(session_id)
+        await until(lambda: app.resolve_model.statuses, "the statuses of the board")
+        page = app.resolve_page
+        assert page.status.isVisible()
+        names = [page.status.itemText(n) for n in range(page.status.count())]
+        assert names[1:] == [s.name for s in app.resolve_model.statuses]
+        assert "DO NOT USE" not in " ".join(names)
+        wanted = app.resolve_model.statuses[-1]
+        page.status.setCurrentIndex(len(names) - 1)
+        page.status.activated.emit(len(names) - 1)
+        await technician.types("Solution in a sentence", "Restarted it.")
+        await until(lambda: app.resolve_model.can_resolve, "a complete page")
+        await technician.clicks("Resolve")
+        await technician.reads("kept the status")
+        assert len(ours(served)) == 1  # note and time went first
+        served.site.options.ignores_status_changes = False
+        await technician.clicks("Edit")
+        await until(lambda: app.closed_push_model.statuses, "the statuses to choose from")
+        page.items.status.setCurrentIndex(page.items.status.findText(wanted.name))
+        await technician.clicks("Send")
+        await technician.reads(f"Documentation pushed to ticket #{TICKET}")
+    assert served.site.tables.tickets[TICKET]["status"]["id"] == wanted.id
+
+
+async def test_the_record_of_what_left_is_shown_and_taken_along(connected, served, tmp_path):
+    async with connected() as technician:
+        app = technician.app
+        await closes(technician, await verified(technician))
+        await technician.reads(f"Documentation pushed to ticket #{TICKET}")
+        await technician.clicks("History")
+        tabs = app.history_page.tabs
+        names = [tabs.tabText(n) for n in range(tabs.count())]
+        tabs.setCurrentIndex(names.index("Sent to tickets"))
+        await until(lambda: app.audit_model.rows.rowCount() == 2, "both operations")
+        await technician.clicks("Export CSV")
+        dialog = app.history_page.audit.findChild(QFileDialog)
+        dialog.setDirectory(str(tmp_path))
+        dialog.selectFile(str(tmp_path / "sent.csv"))
+        dialog.accept()
+        await until((tmp_path / "sent.csv").exists, "the file")
+        await technician.reads("Written to")
+        remote = {item.remote_id for item in app.closed_push_model.items}
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "sent.csv").read_text("utf-8-sig"))))
+    assert {row["Remote id"] for row in rows} == remote
+    assert {row["Engineer"] for row in rows} == {"Jordan Blake"}
