@@ -278,6 +278,14 @@ class World:
     async def items(self) -> tuple[PushItem, ...]:
         return await self.store.push_items(self.session_id)
 
+    async def restarted(self) -> DocumentationPush:
+        """Start the app anew, however often it dies while it recovers."""
+        while True:
+            push = self.process()
+            with suppress(DiedError):
+                await push.recover()
+                return push
+
     async def live(self) -> None:
         """Let the app run, die and be started again until nothing waits any more."""
         push = self.process()
@@ -301,10 +309,7 @@ class World:
                 due = await push.next_due()
             except DiedError:
                 self.clock.advance(3)
-                push = self.process()
-                with suppress(DiedError):
-                    await push.recover()
-                await self.process().recover()
+                push = await self.restarted()
                 continue
             if due is None:
                 return
