@@ -142,9 +142,11 @@ create table fp.event (                             -- the audit trail
 
 -- The second wall. One role is in one team, so a policy is one comparison, evaluated once a query.
 
-create function fp.my_team() returns uuid language sql stable
-set search_path = pg_catalog, pg_temp as
-$$ select l.team_id from fp.login l where l.role_name = session_user and l.active $$;
+create function fp.my_team() returns uuid language plpgsql stable
+set search_path = pg_catalog, pg_temp as $$
+begin
+    return (select l.team_id from fp.login l where l.role_name = session_user and l.active);
+end $$;
 
 do $$
 declare t text;
@@ -169,7 +171,9 @@ create policy own_operations on fp.op to @owner@
 grant select, update on fp.meta to @admin@;
 grant usage on schema fp to @admin@;
 
--- Inner functions: nobody but the owner may call them; the actor is always session_user.
+-- Inner functions: nobody but the owner may call them; the actor is always session_user. The
+-- functions of the wire contract, through which alone they are reached, pin search_path and
+-- row_security for the whole call.
 
 create type fp.actor as (
     team_id uuid, engineer_id uuid, seq bigint, at timestamptz,
@@ -177,7 +181,7 @@ create type fp.actor as (
 );
 
 create function fp.enter(p_api int, p_op uuid, p_kind text, p_arguments jsonb, p_payload bytea default '')
-returns fp.actor language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+returns fp.actor language plpgsql as $$
 declare a fp.actor; v_min int;
 begin
     a.kind := p_kind;
@@ -200,7 +204,7 @@ begin
 end $$;
 
 create function fp.earlier(a fp.actor) returns jsonb
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 declare o fp.op;
 begin
     if a.op is null then
@@ -217,7 +221,7 @@ begin
 end $$;
 
 create function fp.remember(a fp.actor, p_answer jsonb) returns jsonb
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 begin
     insert into fp.op (team_id, engineer_id, op_id, at, kind, digest, answer)
         values (a.team_id, a.engineer_id, a.op, a.at, a.kind, a.digest, p_answer);
@@ -225,13 +229,13 @@ begin
 end $$;
 
 create function fp.receipt(e fp.escalation) returns jsonb
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql immutable as $$
 select jsonb_build_object('ok', true, 'id', e.id, 'state', e.state, 'version', e.version,
     'fence', e.fence, 'lease_until', e.lease_until, 'team_seq', e.team_seq,
     'steps_appended', e.steps_appended) $$;
 
 create function fp.record(a fp.actor, e fp.escalation) returns void
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 begin
     update fp.team set seq = e.team_seq where id = a.team_id;
     insert into fp.event (team_id, escalation_id, version, at, actor, kind, fence)
@@ -239,14 +243,14 @@ begin
 end $$;
 
 create function fp.accept(a fp.actor, e fp.escalation) returns jsonb
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 begin
     perform fp.record(a, e);
     return fp.remember(a, fp.receipt(e));
 end $$;
 
 create function fp.refuse(a fp.actor, p_why text, e fp.escalation) returns jsonb
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 begin
     return fp.remember(a, jsonb_build_object('ok', false, 'why', p_why, 'state', e.state,
         'handler', e.handler, 'handler_name',
@@ -254,12 +258,12 @@ begin
 end $$;
 
 create function fp.may_be_assigned(a fp.actor, p_to uuid) returns boolean
-language sql stable set search_path = pg_catalog, pg_temp set row_security = on as $$
+language sql stable as $$
 select p_to is null or (p_to <> a.engineer_id and exists (
     select 1 from fp.member m where m.team_id = a.team_id and m.engineer_id = p_to and m.active)) $$;
 
 create function fp.check_texts(p_summary text, p_reason text, p_package bytea, p_steps int) returns void
-language plpgsql immutable set search_path = pg_catalog, pg_temp as $$
+language plpgsql immutable as $$
 begin
     if length(p_summary) > 300 or length(p_reason) > 4000 or octet_length(p_package) > 1048576 then
         raise exception 'too large' using errcode = 'FP413';
@@ -270,13 +274,13 @@ begin
 end $$;
 
 create function fp.lease(a fp.actor, p_seconds int) returns timestamptz
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql immutable as $$
 select a.at + make_interval(secs => least(greatest(coalesce(p_seconds, 300), 60), 28800)) $$;
 
 create function fp.escalate(p_api int, p_op uuid, p_id uuid, p_session uuid, p_summary text,
     p_reason text, p_ticket text, p_step_count int, p_assigned_to uuid, p_package bytea,
     p_package_schema int, p_expires_in int) returns jsonb
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 declare a fp.actor; r jsonb; e fp.escalation; v_ttl interval;
 begin
     if p_id is null or p_session is null or p_summary is null or p_reason is null or p_ticket is null
@@ -307,7 +311,7 @@ begin
 end $$;
 
 create function fp.expire(a fp.actor, p_id uuid) returns void  -- the caller holds both locks
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 declare e fp.escalation;
 begin
     update fp.escalation x set state = 'expired', ended_at = a.at, version = x.version + 1,
@@ -320,7 +324,7 @@ begin
 end $$;
 
 create function fp.pick_up(p_api int, p_op uuid, p_id uuid, p_lease int) returns jsonb
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 declare a fp.actor; r jsonb; e fp.escalation; n fp.escalation; v_lapsed boolean;
 begin
     a := fp.enter(p_api, p_op, 'pick_up', jsonb_build_array(p_id, p_lease));
@@ -354,7 +358,7 @@ begin
 end $$;
 
 create function fp.held(e fp.escalation, a fp.actor, p_fence bigint) returns text
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql immutable as $$
 select case
     when e.id is null then 'absent'
     when e.ended_at is not null then 'ended'
@@ -362,7 +366,7 @@ select case
     else 'stale' end $$;
 
 create function fp.renew(p_api int, p_id uuid, p_fence bigint, p_lease int) returns jsonb
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 declare a fp.actor; e fp.escalation; v_why text; v_until timestamptz;
 begin
     a := fp.enter(p_api, null, 'renew', '[]');
@@ -384,7 +388,7 @@ end $$;
 
 create function fp.release(p_api int, p_op uuid, p_id uuid, p_fence bigint, p_reason text, p_summary text,
     p_step_count int, p_assigned_to uuid, p_package bytea, p_package_schema int) returns jsonb
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 declare a fp.actor; r jsonb; e fp.escalation; n fp.escalation; v_why text;
 begin
     if p_reason is null or (p_package is null) <> (p_package_schema is null) then
@@ -425,7 +429,7 @@ begin
 end $$;
 
 create function fp.withdraw(p_api int, p_op uuid, p_id uuid, p_lease int) returns jsonb
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 declare a fp.actor; r jsonb; e fp.escalation; n fp.escalation; v_why text;
 begin
     a := fp.enter(p_api, p_op, 'withdraw', jsonb_build_array(p_id, p_lease));
@@ -456,7 +460,7 @@ begin
 end $$;
 
 create function fp.cancel(p_api int, p_op uuid, p_id uuid, p_reason text) returns jsonb
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 declare a fp.actor; r jsonb; e fp.escalation; n fp.escalation; v_why text;
 begin
     if p_reason is null then raise exception 'incomplete' using errcode = 'FP400'; end if;
@@ -480,7 +484,7 @@ begin
 end $$;
 
 create function fp.reassign(p_api int, p_op uuid, p_id uuid, p_assigned_to uuid) returns jsonb
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 declare a fp.actor; r jsonb; e fp.escalation; n fp.escalation; v_why text;
 begin
     a := fp.enter(p_api, p_op, 'reassign', jsonb_build_array(p_id, p_assigned_to));
@@ -502,7 +506,7 @@ begin
 end $$;
 
 create function fp.resolve(p_api int, p_op uuid, p_id uuid, p_fence bigint, p_outcome text) returns jsonb
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 declare a fp.actor; r jsonb; e fp.escalation; n fp.escalation; v_why text;
 begin
     if p_fence is null or p_outcome is null then raise exception 'incomplete' using errcode = 'FP400'; end if;
@@ -522,7 +526,7 @@ begin
 end $$;
 
 create function fp.append_steps(p_api int, p_op uuid, p_id uuid, p_fence bigint, p_steps bytea[]) returns jsonb
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 declare a fp.actor; r jsonb; e fp.escalation; n fp.escalation; v_why text; v_count int; v_bytes bigint;
         v_longest bigint; v_digest bytea;
 begin
@@ -552,7 +556,7 @@ begin
 end $$;
 
 create function fp.sweep(p_api int) returns int
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 declare a fp.actor; v_id uuid; v_count int := 0;
 begin
     if not exists (select 1 from fp.escalation where team_id = fp.my_team() and state = 'open'
@@ -574,7 +578,7 @@ end $$;
 create type fp.reader as (team_id uuid, engineer_id uuid, epoch uuid, seq bigint, floor_seq bigint);
 
 create function fp.look(p_api int) returns fp.reader
-language plpgsql stable set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql stable as $$
 declare v fp.reader; v_min int;
 begin
     select t.id, l.engineer_id, m.epoch, t.seq, t.floor_seq, m.min_api
@@ -591,7 +595,7 @@ begin
 end $$;
 
 create function fp.escalation_json(e fp.escalation) returns jsonb
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql immutable as $$
 select jsonb_build_object('id', e.id, 'session_id', e.session_id, 'state', e.state, 'version', e.version,
     'team_seq', e.team_seq, 'fence', e.fence, 'originator', e.originator, 'created_by', e.created_by,
     'assigned_to', e.assigned_to, 'handler', e.handler, 'created_at', e.created_at, 'raised_at', e.raised_at,
@@ -601,7 +605,7 @@ select jsonb_build_object('id', e.id, 'session_id', e.session_id, 'state', e.sta
     'package_schema', e.package_schema, 'package_size', e.package_size, 'outcome', e.outcome) $$;
 
 create function fp.changes(p_api int, p_epoch uuid, p_after bigint, p_limit int) returns jsonb
-language plpgsql stable set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql stable as $$
 declare v fp.reader := fp.look(p_api); v_rows jsonb := '[]'; v_resync boolean;
 begin
     -- Another epoch, purged below the cursor, restored to before the cursor, or hopelessly behind.
@@ -617,7 +621,7 @@ begin
 end $$;
 
 create function fp.snapshot(p_api int, p_after bigint, p_limit int) returns jsonb
-language plpgsql stable set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql stable as $$
 declare v fp.reader := fp.look(p_api); v_rows jsonb; v_limit int := least(greatest(coalesce(p_limit, 100), 1), 200);
         v_since timestamptz := clock_timestamp() - interval '30 days';
 begin
@@ -638,20 +642,20 @@ begin
 end $$;
 
 create function fp.one(p_api int, p_id uuid) returns jsonb
-language plpgsql stable set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql stable as $$
 declare v fp.reader := fp.look(p_api);
 begin
     return (select fp.escalation_json(e) from fp.escalation e where e.team_id = v.team_id and e.id = p_id);
 end $$;
 
 create function fp.hop_json(h fp.hop) returns jsonb
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql immutable as $$
 select jsonb_build_object('number', h.number, 'raised_by', h.raised_by, 'raised_at', h.raised_at,
     'reason', h.reason, 'assigned_to', h.assigned_to, 'picked_up_by', h.picked_up_by,
     'picked_up_at', h.picked_up_at, 'ended_at', h.ended_at, 'ended_how', h.ended_how) $$;
 
 create function fp.hops(p_api int, p_id uuid) returns jsonb  -- null: absent, or not yours
-language plpgsql stable set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql stable as $$
 declare v fp.reader := fp.look(p_api);
 begin
     return (select jsonb_agg(fp.hop_json(h) order by h.number) from fp.hop h
@@ -660,7 +664,7 @@ end $$;
 
 create function fp.steps(p_api int, p_id uuid, p_after int, p_limit int)
 returns table (number int, engineer_id uuid, at timestamptz, payload bytea)
-language plpgsql stable set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql stable as $$
 declare v fp.reader := fp.look(p_api);
 begin
     if not exists (select 1 from fp.escalation e where e.team_id = v.team_id and e.id = p_id) then
@@ -672,7 +676,7 @@ begin
 end $$;
 
 create function fp.package(p_api int, p_id uuid) returns table (package_schema int, payload bytea)
-language plpgsql stable set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql stable as $$
 declare v fp.reader := fp.look(p_api);
 begin
     return query select h.package_schema, h.package from fp.hop h
@@ -684,11 +688,11 @@ begin
 end $$;
 
 create function fp.member_json(m fp.member) returns jsonb
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql immutable as $$
 select jsonb_build_object('engineer_id', m.engineer_id, 'display', m.display, 'active', m.active) $$;
 
 create function fp.members(p_api int) returns jsonb
-language plpgsql stable set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql stable as $$
 declare v fp.reader := fp.look(p_api);
 begin
     return (select jsonb_agg(fp.member_json(m) order by lower(m.display), m.engineer_id)
@@ -696,10 +700,10 @@ begin
 end $$;
 
 create function fp.features() returns jsonb
-language sql immutable set search_path = pg_catalog, pg_temp as $$ select '[]'::jsonb $$;
+language sql immutable as $$ select '[]'::jsonb $$;
 
 create function fp.hello(p_api int) returns jsonb
-language plpgsql stable set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql stable as $$
 declare v fp.reader := fp.look(p_api); m fp.meta; t fp.team;
 begin
     select * into m from fp.meta;

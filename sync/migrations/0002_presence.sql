@@ -25,10 +25,10 @@ grant select, insert, update, delete on fp.presence to @admin@;
 update fp.meta set schema_version = 2;
 
 create or replace function fp.features() returns jsonb
-language sql immutable set search_path = pg_catalog, pg_temp as $$ select '["read_back", "presence"]'::jsonb $$;
+language sql immutable as $$ select '["read_back", "presence"]'::jsonb $$;
 
 create or replace function fp.escalation_json(e fp.escalation) returns jsonb
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql immutable as $$
 select jsonb_build_object('id', e.id, 'session_id', e.session_id, 'state', e.state, 'version', e.version,
     'team_seq', e.team_seq, 'fence', e.fence, 'originator', e.originator, 'created_by', e.created_by,
     'assigned_to', e.assigned_to, 'handler', e.handler, 'created_at', e.created_at, 'raised_at', e.raised_at,
@@ -39,7 +39,7 @@ select jsonb_build_object('id', e.id, 'session_id', e.session_id, 'state', e.sta
     'read_back', e.read_back) $$;
 
 create or replace function fp.hop_json(h fp.hop) returns jsonb
-language sql immutable set search_path = pg_catalog, pg_temp as $$
+language sql immutable as $$
 select jsonb_build_object('number', h.number, 'raised_by', h.raised_by, 'raised_at', h.raised_at,
     'reason', h.reason, 'assigned_to', h.assigned_to, 'picked_up_by', h.picked_up_by,
     'picked_up_at', h.picked_up_at, 'read_back', h.read_back, 'ended_at', h.ended_at,
@@ -47,7 +47,7 @@ select jsonb_build_object('number', h.number, 'raised_by', h.raised_by, 'raised_
 
 -- Every change of hands starts with an empty read-back, whichever version of a client makes it.
 create function fp.clear_read_back() returns trigger
-language plpgsql set search_path = pg_catalog, pg_temp as $$
+language plpgsql as $$
 begin
     if new.fence <> old.fence then new.read_back := ''; end if;
     return new;
@@ -58,7 +58,7 @@ create trigger clear_read_back before update of fence on fp.escalation
 -- The digest of an operation is the same in every version: a pickup whose answer was lost before
 -- the migration is found again after it. Its read-back is then stored late rather than lost.
 create function fp.pick_up_reading_back(p_op uuid, p_id uuid, p_lease int, p_read_back text) returns jsonb
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 declare r jsonb; a fp.actor; e fp.escalation;
 begin
     if p_read_back is null then raise exception 'incomplete' using errcode = 'FP400'; end if;
@@ -85,7 +85,7 @@ begin
 end $$;
 
 create function fp.heartbeat() returns void
-language plpgsql set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql as $$
 declare v fp.reader := fp.look(2);
 begin
     if pg_is_in_recovery() or exists (select 1 from fp.presence p where p.team_id = v.team_id
@@ -98,7 +98,7 @@ begin
 end $$;
 
 create or replace function fp.members(p_api int) returns jsonb
-language plpgsql stable set search_path = pg_catalog, pg_temp set row_security = on as $$
+language plpgsql stable as $$
 declare v fp.reader := fp.look(p_api);
 begin
     return (select jsonb_agg(fp.member_json(m) || jsonb_build_object('last_seen', p.last_seen)
