@@ -456,8 +456,13 @@ def test_time_grows_with_the_text_and_no_faster(piece: str):
         redacted(text)
         return time.process_time() - start
 
-    small, large = seconds(30_000), seconds(120_000)
-    assert large < 0.3 or large < 9 * small, (small, large)
+    # The best of a few: a busy machine slows one measurement down and not the next.
+    small = large = float("inf")
+    for _ in range(6):
+        small, large = min(small, seconds(30_000)), min(large, seconds(120_000))
+        if large < 0.3 or large < 9 * small:
+            return
+    raise AssertionError((small, large))
 
 
 def test_a_long_log_is_read_in_seconds_and_left_alone():

@@ -67,6 +67,7 @@ class Figures:
     lags: list[float] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    draft_seconds: float = DRAFT_SECONDS
 
 
 class Life:
@@ -138,7 +139,7 @@ def compare(  # noqa: C901 - one comparison after the other
             figures.faults.append("an answered card is open again")
         lag = _lag(restored["draft"], known.typed.get(card, []), killed_at)
         figures.lags.append(lag)
-        if lag > DRAFT_SECONDS:
+        if lag > figures.draft_seconds:
             figures.faults.append(f"the unsent text is {lag:.2f} s behind")
     elif card in known.answered or card in restored["answers"]:
         figures.next_card += 1
@@ -156,11 +157,11 @@ def _lag(draft: str, typed: list[tuple[float, str]], killed_at: float) -> float:
     return 0.0
 
 
-def run(kills: int, seed: int) -> Figures:
-    """Kill so often; return the figures."""
+def run(kills: int, seed: int, draft_seconds: float = DRAFT_SECONDS) -> Figures:
+    """Kill so often; return the figures. ``draft_seconds`` is how far a draft may be behind."""
     chance = random.Random(seed)
     folder = Path(tempfile.mkdtemp(prefix="flowpilot-crash-"))
-    figures, known = Figures(), Known()
+    figures, known = Figures(draft_seconds=draft_seconds), Known()
     killed_at = 0.0
     try:
         for number in range(kills + 1):
