@@ -54,6 +54,7 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=ViewModel)
 
 GARBAGE_MILLISECONDS = 1_000
+_FAULTS_TOLD = 5
 _GENERATION_LIMITS = (700, 10, 10)
 
 
@@ -361,6 +362,24 @@ class Application(QObject):
         report = self.desk.store.report.words
         if report:
             self.window.banners.show_banner("store", "Local store", report, tone="amber")
+        unsafe = str(getattr(self.desk.secrets, "words", ""))
+        if unsafe:
+            self.window.banners.show_banner("keyring", "No keyring", unsafe, tone="amber")
+        if self.profile.own_flows.is_dir():
+            self.tasks.start("own flows", self._tell_flow_faults())
+
+    async def _tell_flow_faults(self) -> None:
+        """Name the technician's own flow files that were left out, with their lines."""
+        faults = [str(fault) for fault in (await self.desk.flows()).findings]
+        if faults:
+            more = f"\nand {len(faults) - _FAULTS_TOLD} more" * (len(faults) > _FAULTS_TOLD)
+            self.window.banners.show_banner(
+                "flows",
+                "Flow files were left out",
+                "\n".join(faults[:_FAULTS_TOLD])
+                + f"{more}\nAll other flows work. Mend the file and start FlowPilot again.",
+                tone="amber",
+            )
 
     @Slot(object)
     def _show_failure(self, error: FlowPilotError) -> None:

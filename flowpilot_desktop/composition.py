@@ -12,7 +12,7 @@ import functools
 import getpass
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +42,9 @@ from flowpilot_desktop.settings import Settings
 from flowpilot_desktop.store import Store
 
 log = logging.getLogger(__name__)
+
+_TECHNICIAN = "technician"
+"""Under what the store remembers whose profile it is."""
 
 
 class SystemClock:
@@ -74,6 +77,7 @@ class Desk:
     ticking: Ticking
     engine: FlowPilotEngine
     doctor: Doctor
+    flows: Callable[[], Awaitable[FlowLibrary]]
 
 
 @asynccontextmanager
@@ -90,7 +94,7 @@ async def open_desk(
             secrets = SessionOnlySecrets(by_choice=True)
         else:
             secrets = await open_secrets(profile.folder.name)
-        await _introduce(settings, profile)
+        await _introduce(settings, profile, store)
         flows = _FlowShelf(profile)
         options = functools.partial(_psa_options, settings, profile)
         tickets = Tickets(
@@ -146,6 +150,7 @@ async def open_desk(
                 ticking=ticking,
                 engine=engine,
                 doctor=doctor,
+                flows=flows.library,
             )
         finally:
             await ticking.aclose()
@@ -222,18 +227,30 @@ def _documentation_rules(settings: Settings) -> DocumentationRules:
     )
 
 
-async def _introduce(settings: Settings, profile: Profile) -> None:
-    """Give a new profile its technician: an id for ever, and a name until they say another."""
-    if settings.engineer_id:
-        return
-    me = _practice_technician() if profile.is_demo else Engineer(new_id(), _login_name())
-    await settings.change_all(
-        {
-            Settings.engineer_id: me.id,
-            Settings.engineer_name: me.name,
-            Settings.engineer_email: me.email,
-        }
-    )
+async def _introduce(settings: Settings, profile: Profile, store: Store) -> None:
+    """Give a new profile its technician: an id for ever, and a name until they say another.
+
+    The store knows them too: with the settings file lost, their sessions must stay theirs.
+    """
+    kept = await store.remembered(_TECHNICIAN)
+    if not settings.engineer_id:
+        known = next((one for one in await store.engineers() if kept and one.id == kept), None)
+        if known is not None:
+            me = known
+        elif profile.is_demo:
+            me = _practice_technician()
+        else:
+            me = Engineer(new_id(), _login_name())
+        await settings.change_all(
+            {
+                Settings.engineer_id: me.id,
+                Settings.engineer_name: me.name,
+                Settings.engineer_email: me.email,
+            }
+        )
+    if kept != settings.engineer_id:
+        await store.save(settings.engineer)
+        await store.remember(_TECHNICIAN, settings.engineer_id)
 
 
 def _practice_technician() -> Engineer:

@@ -475,9 +475,13 @@ class CodeBox(QPlainTextEdit):
 
 
 class AnswerEdit(QPlainTextEdit):
-    """A field that grows with what is typed: Enter sends, Shift+Enter begins a new line."""
+    """A field that grows with what is typed: Enter sends, Shift+Enter begins a new line.
+
+    ``shortened`` tells how many pasted characters did not fit.
+    """
 
     submitted = Signal()
+    shortened = Signal(int)
     left = Signal()
 
     def __init__(
@@ -529,8 +533,13 @@ class AnswerEdit(QPlainTextEdit):
 
     def insertFromMimeData(self, source: QMimeData) -> None:
         """Paste plain text only; endless lines are broken, for laying them out takes minutes."""
-        room = max(0, _TEXT_LIMIT - self.document().characterCount())
-        self.insertPlainText(bounded_runs(source.text()[:room]))
+        cursor = self.textCursor()
+        replaced = cursor.selectionEnd() - cursor.selectionStart()
+        room = max(0, _TEXT_LIMIT - (self.document().characterCount() - 1 - replaced))
+        text = source.text()
+        self.insertPlainText(bounded_runs(text[:room]))
+        if len(text) > room:
+            self.shortened.emit(len(text) - room)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Leave the wheel to the page when there is nothing to scroll here."""

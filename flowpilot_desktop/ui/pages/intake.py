@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from flowpilot_desktop.core.history import SessionListing, SimilarSession
 from flowpilot_desktop.core.ticket import Ticket
-from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button
+from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button, announce
 from flowpilot_desktop.ui.lists import RowList, RowWords
 from flowpilot_desktop.ui.pages.tickets import TicketPickerView
 from flowpilot_desktop.ui.text import ElidedText, PlainText
@@ -24,6 +24,7 @@ from flowpilot_desktop.viewmodels.history import HistoryViewModel
 from flowpilot_desktop.viewmodels.intake import IntakeViewModel
 
 _COLUMN = 780
+_HINT = "Ctrl+Enter starts the session"
 
 
 def listing_words(row: SessionListing) -> RowWords:
@@ -141,9 +142,9 @@ class IntakePage(QWidget):
         self.words.textChanged.connect(self._typed)
         self.words.submitted.connect(self._start)
         rows.addWidget(self.words)
-        rows.addWidget(
-            PlainText("Ctrl+Enter starts the session", panel, role="small", tone="muted")
-        )
+        self.words.shortened.connect(self._tell_shortened)
+        self.words_hint = PlainText(_HINT, panel, role="small", tone="muted")
+        rows.addWidget(self.words_hint)
         return panel
 
     def _before_panel(self) -> QFrame:
@@ -184,6 +185,9 @@ class IntakePage(QWidget):
             self.words.show_text(model.text)
         elif not model.text and self.words.text:
             self.words.clear()
+        if not model.text:
+            self.words_hint.show_text(_HINT)
+            self.words_hint.set_tone("muted")
         self.start.show_text("Starting…" if model.is_starting else model.start_label)
         self.start.setEnabled(model.can_start)
         self.error.show_text(
@@ -223,6 +227,14 @@ class IntakePage(QWidget):
                 button.show_text(
                     joined(solved[:90], session.company, when, f"{found.likeness:.0%} alike")
                 )
+
+    @Slot(int)
+    def _tell_shortened(self, characters: int) -> None:
+        self.words_hint.show_text(
+            f"The last {characters:,} characters did not fit and were left out. {_HINT}"
+        )
+        self.words_hint.set_tone("amber")
+        announce(self.words, self.words_hint.text())
 
     # Doing
 
