@@ -161,6 +161,9 @@ class TicketPanel(Panel):
         elif session.psa_context_status is ContextStatus.CACHED and context is not None:
             words = f"Kept copy, pulled {age_words(context.fetched_at)} ago"
             rows.addWidget(PlainText(words, self._inside, role="small", tone="muted"))
+        if context is not None and context.ticket.merged_into:
+            words = f"Merged into #{context.ticket.merged_into} in ConnectWise"
+            rows.addWidget(PlainText(words, self._inside, role="small", tone="amber"))
         if context is not None and context.missing:
             words = f"Not available: {', '.join(context.missing)}"
             rows.addWidget(PlainText(words, self._inside, role="small", tone="muted"))
@@ -196,6 +199,7 @@ class TicketPanel(Panel):
             ("Contact", contact),
             ("Phone", ticket.contact_phone or context.contact.phone),
             ("Devices" if len(names) > 1 else "Device", devices),
+            ("Board", ticket.board.name),
             ("SLA", ticket.sla_status),
             ("Age", age_words(ticket.created_at) if ticket.created_at else ""),
         ]
