@@ -33,6 +33,7 @@ from flowpilot_desktop.core.ticket import Ticket
 from flowpilot_desktop.diagnostics import Crash, watch_for_bugs
 from flowpilot_desktop.profile import Profile
 from flowpilot_desktop.services.audit import Audit
+from flowpilot_desktop.ui.hand_off import HandOffScreens
 from flowpilot_desktop.ui.instance import FirstInstance
 from flowpilot_desktop.ui.pages.history import HistoryPage
 from flowpilot_desktop.ui.pages.intake import IntakePage
@@ -89,7 +90,8 @@ class Application(QObject):
         self.theme = shell.theme
         self.actions = shell.actions
         self.window = shell.window
-        self.window.close_requested.connect(self.quit)
+        self.window.close_requested.connect(self._close_window)
+        self._is_open = False
         self.tasks = Tasks(self._show_failure)
         self._left = asyncio.get_running_loop().create_future()
         self._stack = AsyncExitStack()
@@ -119,6 +121,8 @@ class Application(QObject):
         self._register_actions()
         await self._restore()
         self.desk.ticking.start()
+        self.hand_off.start()
+        self._is_open = True
         self._tell_reports()
 
     def _build_pages(self) -> None:
@@ -142,14 +146,32 @@ class Application(QObject):
                 events=self.events,
             )
         )
+        self.hand_off = HandOffScreens(
+            engine=engine,
+            escalations=self.desk.escalations,
+            settings=self.settings,
+            events=self.events,
+            clock=self.desk.clock,
+            window=self.window,
+            tasks=self.tasks,
+            parent=self,
+        )
+        for model in self.hand_off.models:
+            self._kept(model)
+        self._stack.push_async_callback(self.hand_off.aclose)
         self.intake_page = IntakePage(self.intake_model, self.open_sessions)
         self.session_page = SessionPage(self.session_model)
         self.resolve_page = ResolvePage(self.resolve_model, self.closed_push_model)
         self.link_page = LinkPage(self.link_model)
         self.history_page = HistoryPage(
-            self.history_model, self.history_push_model, self.audit_model
+            self.history_model,
+            self.history_push_model,
+            self.audit_model,
+            queue=self.hand_off.queue_list(),
         )
-        self.settings_page = SettingsPage(self.settings_model)
+        self.settings_page = SettingsPage(
+            self.settings_model, team_queue=self.hand_off.team_panel()
+        )
         window = self.window
         window.add_page(
             "sessions", self.intake_page, icon="sessions", title="Sessions", shortcut="Ctrl+1"
@@ -157,6 +179,7 @@ class Application(QObject):
         window.add_page("session", self.session_page, title="Session")
         window.add_page("resolve", self.resolve_page, title="Resolve")
         window.add_page("link", self.link_page, title="Link a ticket")
+        self.hand_off.add_pages()
         window.add_page(
             "history", self.history_page, icon="history", title="History", shortcut="Ctrl+3"
         )
@@ -168,6 +191,10 @@ class Application(QObject):
             shortcut="Ctrl+,",
             at_bottom=True,
         )
+        self._connect_pages()
+
+    def _connect_pages(self) -> None:
+        window = self.window
         window.page_changed.connect(self._page_changed)
         window.system_chosen.connect(self._system_chosen)
         window.banner_acted.connect(self._banner_acted)
@@ -175,6 +202,13 @@ class Application(QObject):
         self.intake_page.session_chosen.connect(self.open_session)
         self.history_page.session_opened.connect(self.open_session)
         self.session_page.resolve_requested.connect(self._open_resolve)
+        self.session_page.escalate_requested.connect(self.hand_off.escalate)
+        self.session_page.withdraw_requested.connect(self.hand_off.withdraw)
+        self.hand_off.escalate_model.escalated.connect(self._resolved)
+        self.hand_off.session_opened.connect(self.open_session)
+        self.hand_off.new_requested.connect(self.new_session)
+        self.hand_off.settings_wanted.connect(self._open_settings)
+        self.hand_off.quit_requested.connect(self.quit)
         self.session_page.link_requested.connect(self._open_link)
         self.session_page.new_requested.connect(self.new_session)
         self.resolve_page.left.connect(self.open_session)
@@ -191,6 +225,7 @@ class Application(QObject):
     def _register_actions(self) -> None:
         add = self.actions.add
         self.session_page.register(self.actions)
+        self.hand_off.register(self.actions)
         add("session.new", "New session", self.new_session, "Ctrl+N", "Session")
         add("ticket.open", "Open the ticket in ConnectWise", self._open_ticket, "Ctrl+T", "Ticket")
         add("ticket.link", "Link a ticket", self._link_current, "Ctrl+Shift+T", "Ticket")
@@ -241,6 +276,12 @@ class Application(QObject):
     async def until_left(self) -> None:
         """Return when the technician quits."""
         await self._left
+
+    @Slot()
+    def _close_window(self) -> None:
+        """Hide to the tray, or leave: a window that is closed is not always a program that ends."""
+        if not self._is_open or not self.hand_off.close_requested(is_ready=self._is_open):
+            self.quit()
 
     @Slot()
     def quit(self) -> None:
@@ -330,6 +371,11 @@ class Application(QObject):
         self.settings_page.show_section("Integrations")
 
     @Slot(str)
+    def _open_settings(self, section: str) -> None:
+        self.window.show_page("settings")
+        self.settings_page.show_section(section)
+
+    @Slot(str)
     def _page_changed(self, name: str) -> None:
         for page, model in (("history", self.history_model), ("sessions", self.open_sessions)):
             if page == name:
@@ -340,7 +386,8 @@ class Application(QObject):
     @Slot(str)
     def _system_chosen(self, system: str) -> None:
         self.window.show_page("settings")
-        self.settings_page.show_section("Claude" if system == System.MODEL else "Integrations")
+        sections = {System.MODEL: "Claude", System.QUEUE: "Team queue"}
+        self.settings_page.show_section(sections.get(System(system), "Integrations"))
 
     @Slot(str)
     def _second_start(self, message: str) -> None:

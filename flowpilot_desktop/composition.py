@@ -8,6 +8,7 @@ secrets in memory. Only what is outside differs: the rest is the real program.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import getpass
 import logging
@@ -15,10 +16,10 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from flowpilot_desktop import assets
-from flowpilot_desktop.core.events import Events
+from flowpilot_desktop.core.events import Events, SettingsChanged
 from flowpilot_desktop.core.ports import Clock, Model, Psa, Secrets
 from flowpilot_desktop.core.session import Engineer, new_id
 from flowpilot_desktop.core.ticket import PsaConnection
@@ -33,7 +34,9 @@ from flowpilot_desktop.services.doctor import Doctor
 from flowpilot_desktop.services.documentation import DocumentationRules
 from flowpilot_desktop.services.documentation_push import DocumentationPush
 from flowpilot_desktop.services.engine import FlowPilotEngine
+from flowpilot_desktop.services.escalations import Escalations
 from flowpilot_desktop.services.model_access import ModelAccess, ModelRules
+from flowpilot_desktop.services.queue import INVITATION_NAME, SETTING, QueueLink, client, practice
 from flowpilot_desktop.services.reach import ReachBoard
 from flowpilot_desktop.services.tickets import Tickets
 from flowpilot_desktop.services.ticking import Ticking
@@ -45,6 +48,9 @@ log = logging.getLogger(__name__)
 
 _TECHNICIAN = "technician"
 """Under what the store remembers whose profile it is."""
+
+TEND_EVERY = timedelta(seconds=15)
+"""How often claims are renewed and waiting operations looked at."""
 
 
 class SystemClock:
@@ -76,6 +82,8 @@ class Desk:
     push: DocumentationPush
     ticking: Ticking
     engine: FlowPilotEngine
+    link: QueueLink
+    escalations: Escalations
     doctor: Doctor
     flows: Callable[[], Awaitable[FlowLibrary]]
 
@@ -122,6 +130,24 @@ async def open_desk(
             me=lambda: settings.engineer,
             rules=functools.partial(_documentation_rules, settings),
         )
+        link = QueueLink(
+            secrets=secrets,
+            me=lambda: settings.engineer,
+            events=events,
+            reach=reach,
+            factory=practice.connect if profile.is_demo else client,
+        )
+        escalations = Escalations(
+            store=store,
+            engine=engine,
+            assistant=assistant,
+            access=access,
+            link=link,
+            clock=clock,
+            events=events,
+            rules=functools.partial(_documentation_rules, settings),
+            poll_seconds=lambda: float(settings.poll_seconds),
+        )
         doctor = Doctor(
             profile=profile.folder,
             store=store,
@@ -131,9 +157,14 @@ async def open_desk(
             flows=flows.library,
         )
         ticking = Ticking(push, timekeeping, events)
+        ticking.every(TEND_EVERY, "team queue", escalations.tend)
         if profile.is_demo and await tickets.connection() is None:
             await tickets.connect(_practice_connection(), None)
         await engine.open()
+        await escalations.open()
+        teammates: asyncio.Task[None] | None = None
+        if profile.has_team:
+            teammates = asyncio.create_task(_practice_team(profile, secrets, events, clock))
         try:
             yield Desk(
                 profile=profile,
@@ -149,11 +180,18 @@ async def open_desk(
                 push=push,
                 ticking=ticking,
                 engine=engine,
+                link=link,
+                escalations=escalations,
                 doctor=doctor,
                 flows=flows.library,
             )
         finally:
+            if teammates is not None:
+                teammates.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await teammates
             await ticking.aclose()
+            await escalations.aclose()
             await engine.aclose()
             await tickets.aclose()
             await access.aclose()
@@ -189,6 +227,7 @@ def _psa_options(settings: Settings, profile: Profile) -> psas.PsaOptions:
         api_version=settings.psa_api_version,
         state_file=profile.folder / "practice.json" if profile.is_demo else None,
         latency=profile.latency if profile.is_demo else 0.0,
+        technician=settings.engineer_email if profile.is_demo else "",
     )
 
 
@@ -238,7 +277,7 @@ async def _introduce(settings: Settings, profile: Profile, store: Store) -> None
         if known is not None:
             me = known
         elif profile.is_demo:
-            me = _practice_technician()
+            me = _practice_people()[1 if profile.is_second else 0]
         else:
             me = Engineer(new_id(), _login_name())
         await settings.change_all(
@@ -253,11 +292,20 @@ async def _introduce(settings: Settings, profile: Profile, store: Store) -> None
         await store.remember(_TECHNICIAN, settings.engineer_id)
 
 
-def _practice_technician() -> Engineer:
+def _practice_people() -> list[Engineer]:
     from flowpilot_desktop.psa.practice import practice_members  # noqa: PLC0415 - demo only
 
-    member = practice_members()[0]
-    return Engineer(new_id(), member.name, member.email)
+    return [Engineer(new_id(), member.name, member.email) for member in practice_members()]
+
+
+async def _practice_team(profile: Profile, secrets: Secrets, events: Events, clock: Clock) -> None:
+    """Start the practice team's queue, join it, and let the scripted teammates play."""
+    names = [one.name for one in _practice_people()]
+    server = await asyncio.to_thread(practice.open_server, profile.folder.parent, names)
+    await secrets.write(INVITATION_NAME, server.invitation(names[1 if profile.is_second else 0]))
+    events.publish(SettingsChanged(SETTING))
+    if not profile.is_second:
+        await practice.play(server, names[2:], clock)
 
 
 def _login_name() -> str:

@@ -22,6 +22,10 @@ class Profile:
     folder: Path
     is_demo: bool = False
     latency: float = PRACTICE_LATENCY
+    has_team: bool = False
+    """With the practice company: whether its team queue runs, shared by both desktops."""
+    is_second: bool = False
+    """With the practice company: whether this is the second technician's desktop."""
 
     @property
     def logs(self) -> Path:
@@ -38,5 +42,6 @@ def default_profile(*, demo: bool = False, second: bool = False) -> Profile:
     """Return the profile of this user: in the local, never the roaming or synced, folder."""
     base = Path(platformdirs.user_data_dir("FlowPilot", appauthor=False, roaming=False))
     if demo:
-        return Profile(base / ("practice-second" if second else "practice"), is_demo=True)
+        folder = base / ("practice-second" if second else "practice")
+        return Profile(folder, is_demo=True, has_team=True, is_second=second)
     return Profile(base / "profile")

@@ -50,6 +50,7 @@ class Section(Enum):
     APPEARANCE = "Appearance"
     INTEGRATIONS = "Integrations"
     CLAUDE = "Claude"
+    TEAM_QUEUE = "Team queue"
     ALERTS = "Alerts"
     SYSTEM = "System"
 

@@ -74,7 +74,11 @@ def create(
     """Make the practice company; it needs no keys."""
     del keys
     return PracticePsa(
-        connection, clock=clock, state_file=options.state_file, latency=options.latency
+        connection,
+        clock=clock,
+        state_file=options.state_file,
+        latency=options.latency,
+        technician=options.technician,
     )
 
 
@@ -99,7 +103,7 @@ class PracticePsa:
     """A `Psa` of make-believe tickets.
 
     ``away`` is a switch: while it is set, every call raises PsaUnreachable. ``latency`` is the
-    time in seconds that each call takes.
+    time in seconds that each call takes. ``technician`` is whose keys these are, by e-mail address.
     """
 
     def __init__(
@@ -109,9 +113,11 @@ class PracticePsa:
         clock: Clock,
         state_file: Path | None = None,
         latency: float = 0.0,
+        technician: str = "",
     ) -> None:
         self.away = False
         self.latency = latency
+        self._technician = technician.casefold()
         self._connection = connection
         self._clock = clock
         self._state_file = state_file
@@ -152,11 +158,12 @@ class PracticePsa:
         )
 
     async def me(self) -> Member:
-        """Return the demo's own technician."""
+        """Return the technician whom the keys belong to: the demo's own unless told otherwise."""
         await self._reach()
-        return practice_company.member(
-            next(facts for facts in self._members.values() if facts.get("me"))
-        )
+        everybody = [practice_company.member(facts) for facts in self._members.values()]
+        mine = [one for one in everybody if one.email.casefold() == self._technician]
+        own = next(facts for facts in self._members.values() if facts.get("me"))
+        return mine[0] if mine else practice_company.member(own)
 
     async def members(self, text: str = "") -> tuple[Member, ...]:
         """Return members whose name, identifier or e-mail contains the text."""

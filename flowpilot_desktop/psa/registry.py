@@ -34,12 +34,14 @@ class PsaOptions:
     """What the settings say about talking to a PSA; empty means the adapter's own default.
 
     ``api_version`` pins ConnectWise's models; ``state_file`` is where the practice company keeps
-    what was pushed to it; ``latency`` makes the practice company as slow as a real one, in seconds.
+    what was pushed to it; ``latency`` makes the practice company as slow as a real one, in seconds;
+    ``technician`` is the e-mail address of the one whom its keys belong to.
     """
 
     api_version: str = ""
     state_file: Path | None = None
     latency: float = 0.0
+    technician: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,6 +143,8 @@ class QueueEntry:
     """Whether its handler has not been heard of for longer than a claim holds."""
     can_pick_up: bool = False
     can_take_back: bool = False
+    idle_since: datetime | None = None
+    """For one that this technician handles: when they last did something about it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,6 +450,7 @@ class Escalations:
             if one.kind in (OperationKind.ESCALATE, OperationKind.RELEASE)
         }
         entries = [self._entry(row, names, team, unsent) for row in rows]
+        entries = [await self._with_idleness(entry) for entry in entries]
         seen = await self._store.remembered(_SEEN)
         return QueuePicture(
             tuple(entry for entry in entries if _passes(entry, which, self.me.id)),
@@ -456,6 +459,13 @@ class Escalations:
             self._error,
             sum(_asks_me(entry) for entry in entries),
         )
+
+    async def _with_idleness(self, entry: QueueEntry) -> QueueEntry:
+        row = entry.escalation
+        if row.state is not EscalationState.CLAIMED or row.handler_id != self.me.id:
+            return entry
+        session = await self._store.session(row.session_id)
+        return replace(entry, idle_since=session.updated_at if session else row.claimed_at)
 
     async def history(self) -> tuple[Escalation, ...]:
         """Return every request that this desktop knows, ended ones too, the newest first."""

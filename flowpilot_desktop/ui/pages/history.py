@@ -60,6 +60,8 @@ class HistoryPage(QWidget):
         push: PushViewModel,
         audit: AuditViewModel,
         parent: QWidget | None = None,
+        *,
+        queue: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self._model = model
@@ -74,6 +76,10 @@ class HistoryPage(QWidget):
         left = QWidget(self)
         left_rows = QVBoxLayout(left)
         left_rows.setContentsMargins(px(12), px(10), px(6), px(10))
+        if queue is not None:
+            left_rows.addWidget(queue, 1)
+            queue.hide()
+        self.queue = queue
         left_rows.addWidget(self.empty)
         left_rows.addWidget(self.list, 1)
         self.details = self._details()
@@ -168,6 +174,8 @@ class HistoryPage(QWidget):
     def _render(self) -> None:
         model = self._model
         rows = model.sessions.rowCount()
+        if self.queue is not None:
+            self.queue.setVisible(model.which is SessionFilter.ESCALATED)
         words = ""
         if model.error is not None:
             words = joined(model.error.message, model.error.hint)

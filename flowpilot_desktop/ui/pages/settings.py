@@ -169,9 +169,16 @@ class SettingField(QWidget):
 class SettingsPage(QWidget):
     """Tabs by section; a change is kept at once."""
 
-    def __init__(self, model: SettingsViewModel, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        model: SettingsViewModel,
+        parent: QWidget | None = None,
+        *,
+        team_queue: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._model = model
+        self._team_queue = team_queue
         self._fields: list[SettingField] = []
         self.setProperty("role", "page")
         px = theme().px
@@ -236,6 +243,8 @@ class SettingsPage(QWidget):
             rows.addWidget(self._mapping_panel())
         if section is Section.CLAUDE:
             rows.addWidget(self._claude_panel())
+        if section is Section.TEAM_QUEUE and self._team_queue is not None:
+            rows.addWidget(self._team_queue)
         declared = self._model.declared(section)
         if declared:
             title = "FlowPilot" if section is Section.INTEGRATIONS else section.value
