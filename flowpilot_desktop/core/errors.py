@@ -240,8 +240,8 @@ class ModelUnavailable(ModelError):
     """The model can't be asked.
 
     ``reason`` is one of no_key, sign_in, permission, model, unreachable, timeout, rate_limited,
-    overloaded, payment, over_budget, never_send, server. ``retry_after`` is in seconds, 0 for
-    unknown. ``usage`` is what was spent before it failed, or None.
+    overloaded, payment, over_budget, budget_question, never_send, server. ``retry_after`` is in
+    seconds, 0 for unknown. ``usage`` is what was spent before it failed, or None.
     """
 
     retryable = True

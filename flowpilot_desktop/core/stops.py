@@ -147,13 +147,7 @@ def _particulars(words: str) -> frozenset[str]:
 def _limit_stops(
     steps: Sequence[Step], cards: Sequence[Step], limits: Limits, worked: timedelta
 ) -> list[Stop]:
-    tokens = sum(
-        step.usage.input_tokens
-        + step.usage.output_tokens
-        + step.usage.cache_read_tokens
-        + step.usage.cache_write_tokens
-        for step in steps
-    )
+    tokens = sum(step.usage.total for step in steps)
     found = []
     if len(cards) >= limits.steps:
         found.append(

@@ -39,3 +39,12 @@ class DailyUsage:
 
     day: date
     total: UsageTotal
+
+
+@dataclass(frozen=True, slots=True)
+class SessionUsage:
+    """The calls of one session, with its headline; both empty for calls that belong to none."""
+
+    session_id: str
+    problem_summary: str
+    total: UsageTotal

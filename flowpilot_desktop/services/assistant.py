@@ -14,6 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from flowpilot_desktop.core.errors import ModelAnswerUnusable, ModelError, ModelUnavailable
 from flowpilot_desktop.core.events import Reach, System
@@ -24,6 +25,7 @@ from flowpilot_desktop.core.session import (
     Resolution,
     Result,
     Session,
+    Source,
     Step,
     StepDraft,
     StepKind,
@@ -31,6 +33,7 @@ from flowpilot_desktop.core.session import (
     Verification,
     is_verified,
 )
+from flowpilot_desktop.core.stops import Limits, Stop, StopSign, stop_signs
 from flowpilot_desktop.core.ticket import TicketContext
 from flowpilot_desktop.core.usage import UsageRecord
 from flowpilot_desktop.flows import walk
@@ -50,6 +53,10 @@ _LIMIT_NOTICE = (
     f"{STEP_LIMIT} steps are reached. Resolve with what is known, log what you do by hand, or "
     "escalate with everything that was tried."
 )
+_CONCLUDED_ADVICE = (
+    "The best answer from what is known did not solve it. A colleague may see more: consider "
+    "escalating."
+)
 _SETTLED_NOTICE = "The fix is verified and confirmed. Resolve the session to write it up."
 _END_NOTICE = (
     "The troubleshooting flow has no further step. Log what you do by hand, resolve, or escalate."
@@ -64,6 +71,7 @@ class Case:
     steps: tuple[Step, ...]
     context: TicketContext | None
     happenings: tuple[Happening, ...] = ()
+    worked: timedelta = timedelta(0)
 
     @property
     def problem_text(self) -> str:
@@ -80,12 +88,14 @@ class Case:
 class Proposal:
     """The next step, or None when no mind has one, and the sentence for the banner.
 
-    ``spent`` is what a model was paid for it, also for an answer that could not be used.
+    ``spent`` is what a model was paid for it, also for an answer that could not be used;
+    ``asks_budget`` says that Claude waits for a yes to spending the rest of the month's budget.
     """
 
     draft: StepDraft | None
     notice: str = ""
     spent: UsageRecord | None = None
+    asks_budget: bool = False
 
 
 class Assistant:
@@ -96,7 +106,9 @@ class Assistant:
         flows: Callable[[], Awaitable[FlowLibrary]],
         access: ModelAccess,
         reach: ReachBoard,
+        limits: Limits | None = None,
     ) -> None:
+        self._limits = limits or Limits()
         self._flows = flows
         self._access = access
         self._reach = reach
@@ -115,29 +127,58 @@ class Assistant:
         """Return the next step, from Claude or from the flow; never raises for the world."""
         if _is_settled(case.steps):
             return Proposal(None, _SETTLED_NOTICE)
-        must_conclude = _cards(case.steps) >= STEP_LIMIT
-        if must_conclude and _concluded(case.steps):
+        limit = self._limit(case)
+        must_conclude = limit is not None
+        is_at_end = limit is not None and limit.sign is StopSign.STEP_LIMIT
+        is_concluded = limit is not None and _best_answer_given(case.steps, limit, self._limits)
+        if is_concluded and is_at_end:
             return Proposal(None, _LIMIT_NOTICE)
         flow = await self.flow(case.session.flow_id)
         notice = ""
+        spent: UsageRecord | None = None
+        asks_budget = False
         try:
+            if limit is not None and is_concluded:
+                raise ModelAnswerUnusable(limit.message, reason="limit")
             model = await self._access.model(case.session.company)
             draft = await self._asked(model, case, flow, progress, must_conclude=must_conclude)
         except ModelError as error:
             self._access.failed(error)
             notice = self._noted(error)
+            asks_budget = error.reason == "budget_question"
             spent = self._spent(case, "", error.usage)
         else:
             self._reach.note(System.MODEL, Reach.REACHABLE)
             spent = self._spent(case, draft.model, draft.usage)
             return Proposal(_lawful(draft, case.steps), "", spent)
-        if must_conclude:
+        if is_at_end:
             return Proposal(None, _LIMIT_NOTICE, spent)
         followed = flow or (await self._flows()).general
         draft_of_flow = walk.next_draft(followed, case.steps)
         if draft_of_flow is None:
-            return Proposal(None, f"{notice} {_END_NOTICE}".strip(), spent)
-        return Proposal(_lawful(draft_of_flow, case.steps), notice, spent)
+            return Proposal(None, f"{notice} {_END_NOTICE}".strip(), spent, asks_budget)
+        return Proposal(_lawful(draft_of_flow, case.steps), notice, spent, asks_budget)
+
+    def _limit(self, case: Case) -> Stop | None:
+        """Return the limit that forces one best answer, or None."""
+        stops = stop_signs(case.steps, limits=self._limits, worked=case.worked)
+        return next((stop for stop in stops if stop.sign.forces_conclusion), None)
+
+    async def agree_to_spend(self) -> None:
+        """Let Claude go on to the end of this month's budget."""
+        await self._access.agree_to_spend()
+
+    def advice(self, steps: tuple[Step, ...], worked: timedelta) -> str:
+        """Return why the session might better be handed on, or an empty string."""
+        if _is_settled(steps):
+            return ""
+        stops = stop_signs(steps, limits=self._limits, worked=worked)
+        if not stops:
+            return ""
+        first = stops[0]
+        if first.sign.forces_conclusion and _best_answer_given(steps, first, self._limits):
+            return _CONCLUDED_ADVICE
+        return first.message
 
     async def back(self, case: Case) -> walk.Correction | None:
         """Return the flow's last answered card asked anew, or None when there is none."""
@@ -205,6 +246,8 @@ class Assistant:
     def _noted(self, error: ModelError) -> str:
         if not isinstance(error, ModelUnavailable):
             return f"{error.message} The session goes on by flow."
+        if error.reason == "budget_question":
+            return f"{error.message} {error.hint}"
         if error.reason == "no_key":
             self._reach.note(System.MODEL, Reach.NOT_SET_UP, error.message)
             return f"{error.message} The session goes on by flow."
@@ -230,17 +273,42 @@ def _told(happening: Happening) -> TicketRead | Pause | None:
             return None
 
 
-def _cards(steps: tuple[Step, ...]) -> int:
-    return sum(step.kind not in (StepKind.NOTE, StepKind.BRIEFING) for step in steps)
-
-
 def _last_card(steps: tuple[Step, ...]) -> Step | None:
     return next((step for step in reversed(steps) if step.kind is not StepKind.NOTE), None)
 
 
-def _concluded(steps: tuple[Step, ...]) -> bool:
-    card = _last_card(steps)
-    return card is not None and card.kind is StepKind.RESOLUTION
+def _best_answer_given(steps: tuple[Step, ...], limit: Stop, limits: Limits) -> bool:
+    """Return whether the one best answer was proposed since the limit, and did not do.
+
+    A verification that held is no answer yet: the resolution may follow it.
+    """
+    cards = [step for step in steps if step.kind not in (StepKind.NOTE, StepKind.BRIEFING)]
+    match limit.sign:
+        case StopSign.STEP_LIMIT:
+            since = cards[limits.steps :]
+        case StopSign.TOKEN_LIMIT:
+            since = _past_tokens(cards, limits.tokens)
+        case _:
+            # Nobody noted when the time was up: what ends a diagnosis counts.
+            ends = (StepKind.VERIFICATION, StepKind.RESOLUTION)
+            since = [step for step in cards if step.source is Source.CLAUDE][-1:]
+            since = [step for step in since if step.kind in ends]
+    return any(
+        step.kind is not StepKind.VERIFICATION
+        or step.response is None
+        or step.response.result is not Result.WORKED
+        for step in since
+    )
+
+
+def _past_tokens(cards: list[Step], limit: int) -> list[Step]:
+    """Return the cards after the one that reached the limit."""
+    total = 0
+    for place, step in enumerate(cards):
+        total += step.usage.total
+        if total >= limit:
+            return cards[place + 1 :]
+    return []
 
 
 def _is_settled(steps: tuple[Step, ...]) -> bool:

@@ -68,7 +68,7 @@ from flowpilot_desktop.core.session import (
 )
 from flowpilot_desktop.core.ticket import TicketContext, cleaned
 from flowpilot_desktop.core.timing import Billed, Segment, active_time
-from flowpilot_desktop.core.usage import UsageRecord
+from flowpilot_desktop.core.usage import UsageRecord, UsageTotal
 from flowpilot_desktop.flows import walk
 from flowpilot_desktop.services.assistant import Assistant, Case, Progress
 from flowpilot_desktop.services.documentation import (
@@ -128,6 +128,8 @@ class SessionView:
     flow_title: str = ""
     ticket_url: str = ""
     documentation: str = ""
+    advice: str = ""
+    spent: UsageTotal = UsageTotal()
 
     @property
     def open_step(self) -> Step | None:
@@ -207,6 +209,7 @@ class FlowPilotEngine:
         self._rules = rules
         self._locks: dict[str, asyncio.Lock] = {}
         self._notices: dict[str, str] = {}
+        self._asking: set[str] = set()
         self.shared: SharedSessions | None = None
 
     async def open(self) -> None:
@@ -249,6 +252,10 @@ class FlowPilotEngine:
             flow_title=flow.title if flow else "",
             ticket_url=context.ticket.url if context is not None else "",
             documentation=await self._written(session_id),
+            advice=self._assistant.advice(steps, worked)
+            if session.status is SessionStatus.ACTIVE
+            else "",
+            spent=await self._store.usage(session_id=session_id),
         )
 
     async def sessions(
@@ -268,6 +275,18 @@ class FlowPilotEngine:
     def notice(self, session_id: str) -> str:
         """Return why the session goes on without Claude, or an empty string."""
         return self._notices.get(session_id, "")
+
+    def asks_budget(self, session_id: str) -> bool:
+        """Return whether Claude waits for the technician to agree to spend the rest."""
+        return session_id in self._asking
+
+    async def agree_to_spend(self) -> None:
+        """Let Claude go on to the end of this month's budget, in every session."""
+        await self._assistant.agree_to_spend()
+        asked, self._asking = self._asking, set()
+        for session_id in asked:
+            self._notices.pop(session_id, None)
+            self._changed(session_id)
 
     async def drafts(self, session_id: str) -> dict[str, str]:
         """Return the text typed but not sent, by field."""
@@ -393,6 +412,10 @@ class FlowPilotEngine:
             case = await self.case(session, steps)
             proposal = await self._assistant.propose(case, progress)
             self._notices[session_id] = proposal.notice
+            if proposal.asks_budget:
+                self._asking.add(session_id)
+            else:
+                self._asking.discard(session_id)
             spent = (proposal.spent,) if proposal.spent is not None else ()
             if proposal.draft is None:
                 await self._store.save(*spent)
@@ -710,6 +733,7 @@ class FlowPilotEngine:
             steps,
             await self._context(session),
             await self._store.happenings(session.id),
+            active_time(await self._store.segments(session.id), self.me.id, self._clock.now()),
         )
 
     async def _happening(

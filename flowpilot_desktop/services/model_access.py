@@ -10,19 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, date, timedelta
 
 from flowpilot_desktop.core.errors import CredentialsUnavailable, ModelError, ModelUnavailable
 from flowpilot_desktop.core.events import Events, SettingsChanged
 from flowpilot_desktop.core.ports import Clock, Model, Secrets
 from flowpilot_desktop.core.session import Usage, new_id
-from flowpilot_desktop.core.usage import UsageRecord
+from flowpilot_desktop.core.usage import DailyUsage, SessionUsage, UsageRecord, UsageTotal
 from flowpilot_desktop.llm.prices import Price, cost_micros
 from flowpilot_desktop.store import Store
 
 KEY_NAME = "claude"
 """The name under which the model's key lies in the keyring."""
+ASK_FROM = 0.8
+"""From this share of the month's budget on, the technician is asked before Claude goes on."""
+_AGREED = "budget_agreed"
 PAUSE_SECONDS = 60.0
 """How long a model that did not answer is left alone."""
+DAYS_SHOWN = 30
 _PASSING = frozenset({"unreachable", "timeout", "rate_limited", "overloaded", "server"})
 
 
@@ -34,6 +39,18 @@ class ModelRules:
     never_send: frozenset[str] = frozenset()
     prices: dict[str, Price] = field(default_factory=dict)
     pauses_after_failure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What Claude has cost: ``days`` that have calls, the month's dearest ``sessions``."""
+
+    as_of: date
+    today: UsageTotal = UsageTotal()
+    month: UsageTotal = UsageTotal()
+    budget_micros: int = 0
+    days: tuple[DailyUsage, ...] = ()
+    sessions: tuple[SessionUsage, ...] = ()
 
 
 ModelFactory = Callable[[str], Model]
@@ -99,6 +116,26 @@ class ModelAccess:
         cost = cost_micros(model, usage, self._rules().prices)
         return UsageRecord(new_id(), session_id, self._clock.now(), model, usage, cost)
 
+    async def agree_to_spend(self) -> None:
+        """Let Claude go on to the whole budget; the question comes back next month."""
+        await self._store.remember(_AGREED, self._month())
+
+    async def account(self) -> Account:
+        """Return what Claude has cost: today, this month, day by day, and the dearest sessions."""
+        now = self._clock.now().astimezone()
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        month = midnight.replace(day=1)
+        since = min(month, midnight - timedelta(days=DAYS_SHOWN - 1))
+        zone = now.tzinfo or UTC
+        return Account(
+            as_of=now.date(),
+            today=await self._store.usage(since=midnight),
+            month=await self._store.usage(since=month),
+            budget_micros=self._rules().budget_micros,
+            days=await self._store.daily_usage(since, now + timedelta(days=1), zone),
+            sessions=await self._store.usage_by_session(month),
+        )
+
     async def spent_this_month(self) -> int:
         """Return what the calendar month has cost so far, in micro-units."""
         local = self._clock.now().astimezone()
@@ -113,12 +150,27 @@ class ModelAccess:
             await self._outdated.pop().aclose()
 
     async def _within_budget(self, rules: ModelRules) -> None:
-        if rules.budget_micros and await self.spent_this_month() >= rules.budget_micros:
+        if not rules.budget_micros:
+            return
+        spent = await self.spent_this_month()
+        if spent >= rules.budget_micros:
             raise ModelUnavailable(
                 "This month's budget for Claude is used up.",
                 reason="over_budget",
                 hint="Raise it in Settings → Claude, or finish by flow and by hand.",
             )
+        if spent < ASK_FROM * rules.budget_micros:
+            return
+        if await self._store.remembered(_AGREED) != self._month():
+            raise ModelUnavailable(
+                f"{spent / rules.budget_micros:.0%} of this month's budget for Claude is used.",
+                reason="budget_question",
+                hint="Go on with Claude until it is used up? Until you say so, the session goes "
+                "on by flow and by hand.",
+            )
+
+    def _month(self) -> str:
+        return f"{self._clock.now().astimezone():%Y-%m}"
 
     async def _key(self) -> str:
         try:

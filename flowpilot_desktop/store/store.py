@@ -39,7 +39,7 @@ from flowpilot_desktop.core.push import PushItem, PushKind, PushState
 from flowpilot_desktop.core.session import Draft, Engineer, Session, Step, Usage
 from flowpilot_desktop.core.ticket import MemberMapping, PsaConnection, Ticket, TicketContext
 from flowpilot_desktop.core.timing import Segment
-from flowpilot_desktop.core.usage import DailyUsage, UsageRecord, UsageTotal
+from flowpilot_desktop.core.usage import DailyUsage, SessionUsage, UsageRecord, UsageTotal
 from flowpilot_desktop.store import tables as t
 from flowpilot_desktop.store.connection import trigger_refused
 from flowpilot_desktop.store.history import listings, similar
@@ -346,6 +346,30 @@ class Store:
                 total.usage + record.usage, total.cost_micros + record.cost_micros, total.calls + 1
             )
         return tuple(DailyUsage(day, total) for day, total in days.items())
+
+    async def usage_by_session(self, since: datetime, limit: int = 8) -> tuple[SessionUsage, ...]:
+        """Return what the model cost by session since then, the dearest first."""
+        table = t.usage_records
+        cost = func.sum(table.c.cost_micros)
+        statement = (
+            select(
+                table.c.session_id,
+                func.coalesce(t.sessions.c.problem_summary, ""),
+                *(func.sum(table.c[name]) for name in _COUNTED),
+                func.count(),
+            )
+            .select_from(table.outerjoin(t.sessions, t.sessions.c.id == table.c.session_id))
+            .where(table.c.at >= since)
+            .group_by(table.c.session_id)
+            .order_by(cost.desc(), table.c.session_id)
+            .limit(max(0, limit))
+        )
+        return await self._read(
+            lambda connection: tuple(
+                SessionUsage(row[0], row[1], UsageTotal(Usage(*row[2:6]), row[6], row[7]))
+                for row in connection.execute(statement)
+            )
+        )
 
     async def audit_entries(
         self, session_id: str | None = None, limit: int = 200, offset: int = 0

@@ -62,6 +62,14 @@ class SessionEngine(Protocol):
         """Return why the session goes on without Claude."""
         ...
 
+    def asks_budget(self, session_id: str) -> bool:
+        """Return whether Claude waits for a yes to the rest of the budget."""
+        ...
+
+    async def agree_to_spend(self) -> None:
+        """Say that yes."""
+        ...
+
     async def drafts(self, session_id: str) -> dict[str, str]:
         """Return the text typed but not sent."""
         ...
@@ -172,6 +180,16 @@ class SessionViewModel(ViewModel):
         return self._engine.notice(self.session_id) if self.session_id else ""
 
     @property
+    def asks_budget(self) -> bool:
+        """Whether Claude waits for a yes to the rest of the month's budget."""
+        return bool(self.session_id) and self._engine.asks_budget(self.session_id)
+
+    @property
+    def advice(self) -> str:
+        """Why the session might better be handed on; empty when there is no reason."""
+        return self.view.advice if self.view is not None and self.is_live else ""
+
+    @property
     def is_mine(self) -> bool:
         """Whether this technician handles it."""
         return self.view is not None and self.view.session.handler_id == self._engine.me.id
@@ -271,6 +289,11 @@ class SessionViewModel(ViewModel):
     def resume(self) -> None:
         """Go on at the same card."""
         self._verb(self._resume())
+
+    @Slot()
+    def agree_to_spend(self) -> None:
+        """Let Claude use the rest of the month's budget."""
+        self._verb(self._agree_to_spend())
 
     @Slot()
     def refresh_ticket(self) -> None:
@@ -445,6 +468,11 @@ class SessionViewModel(ViewModel):
 
     async def _resume(self) -> None:
         await self._engine.resume_session(self.session_id)
+        self._show(await self._engine.session(self.session_id))
+        self._go_on()
+
+    async def _agree_to_spend(self) -> None:
+        await self._engine.agree_to_spend()
         self._show(await self._engine.session(self.session_id))
         self._go_on()
 

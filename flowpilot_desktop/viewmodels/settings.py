@@ -19,7 +19,7 @@ from flowpilot_desktop.core.ticket import Member, MemberMapping, PsaConnection, 
 from flowpilot_desktop.psa.registry import PsaKeys
 from flowpilot_desktop.services.doctor import Doctor, Finding
 from flowpilot_desktop.services.engine import FlowPilotEngine
-from flowpilot_desktop.services.model_access import KEY_NAME, ModelAccess
+from flowpilot_desktop.services.model_access import KEY_NAME, Account, ModelAccess
 from flowpilot_desktop.settings import Section, Setting, Settings
 from flowpilot_desktop.viewmodels.viewmodel import ViewModel
 
@@ -64,6 +64,7 @@ class SettingsViewModel(ViewModel):
         self.connection: PsaConnection | None = None
         self.has_keys = False
         self.has_model_key = False
+        self.account: Account | None = None
         self.psa_test: PsaSelfTest | None = None
         self.psa_error: FlowPilotError | None = None
         self.model_words = ""
@@ -101,6 +102,10 @@ class SettingsViewModel(ViewModel):
     def open(self) -> None:
         """Learn what is set up."""
         self.tasks.start("open", self._open())
+
+    async def is_connected(self) -> bool:
+        """Return whether a ticketing system was connected."""
+        return await self._engine.tickets.connection() is not None
 
     @property
     def is_testing_psa(self) -> bool:
@@ -276,6 +281,14 @@ class SettingsViewModel(ViewModel):
 
     async def _examine(self) -> None:
         self.findings = tuple(await self._doctor.examine())
+
+    def count_up(self) -> None:
+        """Learn what Claude has cost by now."""
+        self.tasks.start("account", self._count_up())
+
+    async def _count_up(self) -> None:
+        self.account = await self._access.account()
+        self.changed.emit()
 
     def _settings_changed(self, _: SettingsChanged) -> None:
         self.changed.emit()

@@ -29,6 +29,7 @@ class DoubleEngine:
         self.calls: list[str] = []
         self.error: FlowPilotError | None = None
         self.words = ""
+        self.is_asking = False
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -42,6 +43,13 @@ class DoubleEngine:
 
     def notice(self, session_id: str) -> str:
         return self.words
+
+    def asks_budget(self, session_id: str) -> bool:
+        return self.is_asking
+
+    async def agree_to_spend(self) -> None:
+        await self._pass("agree_to_spend")
+        self.is_asking, self.words = False, ""
 
     async def drafts(self, session_id: str) -> dict[str, str]:
         return dict(self.saved)

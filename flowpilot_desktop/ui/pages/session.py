@@ -78,7 +78,7 @@ class SessionPage(QWidget):
         centre.setContentsMargins(0, 0, 0, 0)
         centre.setSpacing(0)
         across.addLayout(centre, 1)
-        self._banners = Banners(self)
+        self._banners = self._build_banners()
         self.feed = Feed("Cards of this session", self)
         self._head_frame = self._build_head()
         centre.addWidget(self._head_frame)
@@ -108,6 +108,13 @@ class SessionPage(QWidget):
     def page_title(self) -> str:
         """What the window's title says after "FlowPilot"."""
         return self._title
+
+    def _build_banners(self) -> Banners:
+        self._dismissed_advice = ""
+        banners = Banners(self)
+        banners.acted.connect(self._act_on_banner)
+        banners.dismissed.connect(self._dismiss_banner)
+        return banners
 
     def _build_head(self) -> QWidget:
         px = theme().px
@@ -309,6 +316,7 @@ class SessionPage(QWidget):
             model.is_busy,
             model.is_saved,
             model.notice,
+            model.asks_budget,
             model.session_id,
             model.was_stopped,
             model.has_no_more,
@@ -344,10 +352,25 @@ class SessionPage(QWidget):
         self._saved.show_text("Saved" if is_saved else "Saving…")
         if model.notice:
             self._banners.show_banner(
-                "notice", "Going on without Claude", model.notice, tone="amber", fixed=True
+                "notice",
+                "Go on with Claude?" if model.asks_budget else "Going on without Claude",
+                model.notice,
+                tone="amber",
+                action="Go on this month" if model.asks_budget else "",
+                fixed=True,
             )
         else:
             self._banners.hide_banner("notice")
+        if model.advice and model.advice != self._dismissed_advice:
+            can = model.allows(Verb.ESCALATE)
+            self._banners.show_banner(
+                "advice",
+                "This may need a fresh pair of eyes",
+                model.advice,
+                action="Escalate" if can else "",
+            )
+        else:
+            self._banners.hide_banner("advice")
         if title != self._title:
             self._title = title
             self.retitled.emit(title)
@@ -654,6 +677,18 @@ class SessionPage(QWidget):
                 model.retry_push()
             case "new":
                 self.new_requested.emit()
+
+    @Slot(str)
+    def _act_on_banner(self, key: str) -> None:
+        if key == "notice":
+            self.viewmodel.agree_to_spend()
+        else:
+            self.escalate()
+
+    @Slot(str)
+    def _dismiss_banner(self, key: str) -> None:
+        if key == "advice":
+            self._dismissed_advice = self.viewmodel.advice
 
     @Slot()
     def _log_note(self) -> None:

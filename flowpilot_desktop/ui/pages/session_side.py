@@ -24,6 +24,7 @@ from flowpilot_desktop.core.session import ContextStatus, Hypothesis, Hypothesis
 from flowpilot_desktop.core.ticket import Ticket
 from flowpilot_desktop.services.engine import SessionView
 from flowpilot_desktop.ui.controls import Badge, Button, IconView, Meter
+from flowpilot_desktop.ui.pages.usage import money_words, token_words
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
 
@@ -322,6 +323,24 @@ class TimePanel(Panel):
         self._words.show_text("active on this session" if runs else "not running")
 
 
+class CostPanel(Panel):
+    """What Claude has cost for this session; hidden while it was not asked."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Claude", parent)
+        self._cost = PlainText("", self, role="strong")
+        self._tokens = PlainText("", self, role="small", tone="muted")
+        self.rows.addWidget(self._cost)
+        self.rows.addWidget(self._tokens)
+
+    def show_view(self, view: SessionView) -> None:
+        """Show money and tokens."""
+        spent = view.spent
+        self.setVisible(spent.calls > 0)
+        self._cost.show_text(f"{money_words(spent.cost_micros)} for this session")
+        self._tokens.show_text(token_words(spent))
+
+
 class SessionSide(QScrollArea):
     """The column with all four panels."""
 
@@ -342,7 +361,8 @@ class SessionSide(QScrollArea):
         self.confidence = ConfidencePanel(inside)
         self.hypotheses = HypothesesPanel(inside)
         self.time = TimePanel(inside)
-        for panel in (self.ticket, self.confidence, self.hypotheses, self.time):
+        self.cost = CostPanel(inside)
+        for panel in (self.ticket, self.confidence, self.hypotheses, self.time, self.cost):
             self._rows.addWidget(panel)
         self._rows.addStretch(1)
         self.setWidget(inside)
@@ -363,3 +383,4 @@ class SessionSide(QScrollArea):
         self.ticket.show_view(view, busy=busy, can_link=can_link)
         self.confidence.show_view(view)
         self.hypotheses.show_view(view)
+        self.cost.show_view(view)

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTime, Signal, Slot
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -27,6 +28,7 @@ from flowpilot_desktop.core.errors import FlowPilotError
 from flowpilot_desktop.services.doctor import Verdict
 from flowpilot_desktop.settings import QuietHours, Section, Setting, TokenPrice
 from flowpilot_desktop.ui.controls import AnswerEdit, Button
+from flowpilot_desktop.ui.pages.usage import UsagePanel
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
 from flowpilot_desktop.ui.words import joined
@@ -243,6 +245,8 @@ class SettingsPage(QWidget):
             rows.addWidget(self._mapping_panel())
         if section is Section.CLAUDE:
             rows.addWidget(self._claude_panel())
+            self.usage = UsagePanel(body)
+            rows.addWidget(self.usage)
         if section is Section.TEAM_QUEUE and self._team_queue is not None:
             rows.addWidget(self._team_queue)
         declared = self._model.declared(section)
@@ -373,6 +377,11 @@ class SettingsPage(QWidget):
 
     # Showing
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Count up what Claude has cost by now."""
+        super().showEvent(event)
+        self._model.count_up()
+
     @Slot()
     def _render(self) -> None:
         model = self._model
@@ -380,6 +389,7 @@ class SettingsPage(QWidget):
             field.show_value(model.value(field.setting), model.errors.get(field.setting.key))
         self._render_psa()
         self._render_claude()
+        self.usage.show_account(self._model.account)
         self.examine.setEnabled(not model.is_examining)
         self.examine.show_text("Examining…" if model.is_examining else "Examine this computer")
         marks = {Verdict.GOOD: "✓", Verdict.NOTE: "·", Verdict.BAD: "✗"}
