@@ -149,6 +149,17 @@ def _sleeps(node: ast.AST | None) -> bool:
     return False
 
 
+_TURNED_BY_THE_WHEEL = ("QComboBox", "QSpinBox", "QDoubleSpinBox", "QTimeEdit", "QDateTimeEdit")
+
+
+def _takes_the_wheel(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in _TURNED_BY_THE_WHEEL
+    )
+
+
 def _has_no_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Module) and bool(node.body) and not ast.get_docstring(node)
 
@@ -196,6 +207,15 @@ SYNTAX_RULES = (
         instead="It keeps its widgets alive past their deletion: connect a bound method.",
         bad="button.clicked.connect(lambda: self.go())",
         good="button.clicked.connect(self.go)",
+    ),
+    SyntaxRule(
+        name="a field that the wheel changes without the focus",
+        catches=_takes_the_wheel,
+        instead="Scrolling a page must not change what is billed: use those of ui/fields.py.",
+        bad="box = QComboBox(self)",
+        good="box = Choice(self)\nmatch field:\n    case QComboBox() as box: ...",
+        where="flowpilot_desktop/ui/",
+        path="flowpilot_desktop/ui/sample.py",
     ),
     SyntaxRule(
         name="print",

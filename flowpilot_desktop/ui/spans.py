@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from PySide6.QtCore import QDateTime, QSignalBlocker, Signal, Slot
 from PySide6.QtWidgets import QDateTimeEdit, QHBoxLayout, QWidget
 
+from flowpilot_desktop.ui.fields import Moment
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
 
@@ -33,7 +34,7 @@ class SpanEdit(QWidget):
         row.addWidget(self.end)
 
     def _end_edit(self, name: str) -> QDateTimeEdit:
-        edit = QDateTimeEdit(self)
+        edit = Moment(self)
         edit.setAccessibleName(name)
         edit.setDisplayFormat("ddd d MMM HH:mm")
         edit.setCalendarPopup(False)

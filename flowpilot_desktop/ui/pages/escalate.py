@@ -5,13 +5,11 @@ from __future__ import annotations
 from PySide6.QtCore import QSignalBlocker, Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFrame,
     QGridLayout,
     QHBoxLayout,
     QPlainTextEdit,
     QScrollArea,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -19,6 +17,7 @@ from PySide6.QtWidgets import (
 from flowpilot_desktop.core.escalation import HandOff
 from flowpilot_desktop.core.timing import duration_words
 from flowpilot_desktop.ui.controls import AnswerEdit, Button, FoldedText
+from flowpilot_desktop.ui.fields import Choice, Number
 from flowpilot_desktop.ui.text import PlainText, copied, displayable
 from flowpilot_desktop.ui.theme import theme
 from flowpilot_desktop.ui.words import ago, joined
@@ -141,7 +140,7 @@ class EscalatePage(QWidget):
         line = QHBoxLayout()
         line.setSpacing(theme().px(10))
         line.addWidget(PlainText("Assign to", panel, tone="muted", wraps=False))
-        self.members = QComboBox(panel)
+        self.members = Choice(panel)
         self.members.setAccessibleName("Assign to")
         self.members.setMinimumWidth(theme().px(260))
         self.members.activated.connect(self._member_chosen)
@@ -179,7 +178,7 @@ class EscalatePage(QWidget):
         grid.setColumnStretch(2, 1)
         self.push = QCheckBox("Send the documentation to the ticket", self.ticket)
         self.push.toggled.connect(self._model.set_push)
-        self.minutes = QSpinBox(self.ticket)
+        self.minutes = Number(self.ticket)
         self.minutes.setRange(0, _MOST_MINUTES)
         self.minutes.setSingleStep(15)
         self.minutes.setSuffix(" min")
@@ -187,7 +186,7 @@ class EscalatePage(QWidget):
         self.minutes.setAccessibleName("Minutes to bill")
         self.minutes.valueChanged.connect(self._model.set_minutes)
         self.worked = PlainText("", self.ticket, tone="muted")
-        self.status = QComboBox(self.ticket)
+        self.status = Choice(self.ticket)
         self.status.setAccessibleName("Ticket status")
         self.status.activated.connect(self._status_chosen)
         self.status_words = PlainText("", self.ticket, tone="muted")

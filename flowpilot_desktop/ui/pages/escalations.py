@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from PySide6.QtCore import QSignalBlocker, QTimer, Signal, Slot
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
-    QComboBox,
     QFrame,
     QHBoxLayout,
     QSplitter,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 from flowpilot_desktop.core.escalation import EscalationFilter, EscalationState
 from flowpilot_desktop.services.escalations import QueueEntry
 from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button, FoldedText
+from flowpilot_desktop.ui.fields import Choice
 from flowpilot_desktop.ui.lists import RowList, RowWords
 from flowpilot_desktop.ui.text import ElidedText, PlainText, copied, displayable
 from flowpilot_desktop.ui.theme import theme
@@ -197,6 +197,7 @@ class EscalationsPage(QWidget):
         split.setStretchFactor(1, 3)
         split.setChildrenCollapsible(False)
         left.setMinimumWidth(px(320))
+        self.details.setMinimumWidth(px(320))
         split.setSizes([px(520), px(520)])
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -248,7 +249,7 @@ class EscalationsPage(QWidget):
         assign = QHBoxLayout(self.assigning)
         assign.setContentsMargins(0, 0, 0, 0)
         assign.addWidget(PlainText("Assigned to", self.assigning, tone="muted", wraps=False))
-        self.members = QComboBox(self.assigning)
+        self.members = Choice(self.assigning)
         self.members.setAccessibleName("Assigned to")
         self.members.activated.connect(self._reassign)
         assign.addWidget(self.members)
@@ -282,10 +283,13 @@ class EscalationsPage(QWidget):
         self.refresh.setEnabled(not model.is_refreshing)
         self.refresh.show_text("Reading…" if model.is_refreshing else "Refresh")
         entry = model.chosen
-        self.details.setVisible(entry is not None or model.error is not None)
-        words = joined(model.error.message, model.error.hint) if model.error else ""
+        words, tone = "", "muted"
+        if model.error is not None:
+            words, tone = joined(model.error.message, model.error.hint), "red"
+        elif entry is None and model.entries.rowCount():
+            words = "Choose an escalation to see why somebody needs help."
         self.words.show_text(words)
-        self.words.set_tone("red")
+        self.words.set_tone(tone)
         self.words.setVisible(bool(words))
         always: tuple[QWidget, ...] = (
             self.title,

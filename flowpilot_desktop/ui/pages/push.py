@@ -6,11 +6,12 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QHideEvent, QShowEvent
-from PySide6.QtWidgets import QComboBox, QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from flowpilot_desktop.core.push import NotePayload, PushItem, PushState, TimePayload
 from flowpilot_desktop.services.audit import AuditRow, member
 from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button
+from flowpilot_desktop.ui.fields import Choice
 from flowpilot_desktop.ui.lists import RowList, RowWords
 from flowpilot_desktop.ui.spans import SpanEdit
 from flowpilot_desktop.ui.text import PlainText
@@ -121,7 +122,7 @@ class PushPanel(QFrame):
         rows.setSpacing(px(6))
         self.text = AnswerEdit("", "Text to send", self.editor, sends=False, lines=3)
         self.span = SpanEdit("Time entry", self.editor)
-        self.status = QComboBox(self.editor)
+        self.status = Choice(self.editor)
         self.status.setAccessibleName("Status to set")
         self.send = Button("Send", icon="send", variant="primary", parent=self.editor)
         self.send.clicked.connect(self._send)

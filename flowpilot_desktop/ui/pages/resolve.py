@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QPlainTextEdit,
     QScrollArea,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +21,7 @@ from flowpilot_desktop.core.ticket import Reference
 from flowpilot_desktop.core.timing import duration_words
 from flowpilot_desktop.services.tickets import TimeChoice
 from flowpilot_desktop.ui.controls import AnswerEdit, Button
+from flowpilot_desktop.ui.fields import Choice, Number
 from flowpilot_desktop.ui.pages.push import PushPanel
 from flowpilot_desktop.ui.spans import SpanEdit
 from flowpilot_desktop.ui.text import PlainText
@@ -172,14 +172,14 @@ class ResolvePage(QWidget):
         grid.setColumnStretch(2, 1)
         self.push = QCheckBox("Send the documentation to the ticket", self.ticket)
         self.push.toggled.connect(self._model.set_push)
-        self.visibility = QComboBox(self.ticket)
+        self.visibility = Choice(self.ticket)
         self.visibility.setAccessibleName("Who can read the note")
         for label, value in _VISIBILITIES:
             self.visibility.addItem(label, value)
         self.visibility.activated.connect(self._visibility_chosen)
         self._time_widgets()
         self.ticket_words = PlainText("", self.ticket, tone="amber")
-        self.status = QComboBox(self.ticket)
+        self.status = Choice(self.ticket)
         self.status.setAccessibleName("Ticket status")
         self.status.activated.connect(self._status_chosen)
         self.status_words = PlainText("", self.ticket, tone="muted")
@@ -211,7 +211,7 @@ class ResolvePage(QWidget):
         return self.ticket
 
     def _time_widgets(self) -> None:
-        self.minutes = QSpinBox(self.ticket)
+        self.minutes = Number(self.ticket)
         self.minutes.setRange(0, _MOST_MINUTES)
         self.minutes.setSingleStep(15)
         self.minutes.setSuffix(" min")
@@ -232,7 +232,7 @@ class ResolvePage(QWidget):
         line = QHBoxLayout(row)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(theme().px(8))
-        self.work_type, self.work_role, self.billable = (QComboBox(row) for _ in range(3))
+        self.work_type, self.work_role, self.billable = (Choice(row) for _ in range(3))
         for box, name in (
             (self.work_type, "Work type"),
             (self.work_role, "Work role"),

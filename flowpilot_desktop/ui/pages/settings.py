@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
     QScrollArea,
     QSpinBox,
     QTabBar,
-    QTimeEdit,
     QVBoxLayout,
     QWidget,
 )
@@ -28,6 +27,7 @@ from flowpilot_desktop.core.errors import FlowPilotError
 from flowpilot_desktop.services.doctor import Verdict
 from flowpilot_desktop.settings import QuietHours, Section, Setting, TokenPrice
 from flowpilot_desktop.ui.controls import AnswerEdit, Button
+from flowpilot_desktop.ui.fields import Amount, Choice, Number, TimeOfDay
 from flowpilot_desktop.ui.pages.usage import UsagePanel
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
@@ -68,7 +68,7 @@ class SettingField(QWidget):
         setting = self.setting
         match setting.default:
             case Enum():
-                box = QComboBox(self)
+                box = Choice(self)
                 for value, label in setting.choices:
                     box.addItem(label, value)
                 box.activated.connect(self._chosen)
@@ -78,13 +78,13 @@ class SettingField(QWidget):
                 tick.clicked.connect(self._ticked)
                 return tick
             case int():
-                number = QSpinBox(self)
+                number = Number(self)
                 number.setRange(int(setting.least), int(min(setting.most, _UNLIMITED)))
                 number.setSuffix(f" {setting.unit}" if setting.unit else "")
                 number.editingFinished.connect(self._numbered)
                 return number
             case float():
-                money = QDoubleSpinBox(self)
+                money = Amount(self)
                 money.setRange(setting.least, min(setting.most, _UNLIMITED))
                 money.setSuffix(f" {setting.unit}" if setting.unit else "")
                 money.editingFinished.connect(self._numbered)
@@ -105,7 +105,7 @@ class SettingField(QWidget):
         both = QWidget(self)
         row = QHBoxLayout(both)
         row.setContentsMargins(0, 0, 0, 0)
-        self.ends = (QTimeEdit(both), QTimeEdit(both))
+        self.ends = (TimeOfDay(both), TimeOfDay(both))
         for name, edit in zip(("from", "to"), self.ends, strict=True):
             edit.setDisplayFormat("HH:mm")
             edit.setAccessibleName(f"{self.setting.title} {name}")
@@ -334,7 +334,7 @@ class SettingsPage(QWidget):
         self.member_search.returnPressed.connect(self._find_members)
         self.member_find = Button("Find", icon="search", parent=self.mapping)
         self.member_find.clicked.connect(self._find_members)
-        self.members = QComboBox(self.mapping)
+        self.members = Choice(self.mapping)
         self.members.setAccessibleName("Members found")
         self.member_take = Button("That's me", icon="person", parent=self.mapping)
         self.member_take.clicked.connect(self._map)

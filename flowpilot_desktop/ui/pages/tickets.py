@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QTabBar, QVBoxL
 
 from flowpilot_desktop.core.ticket import Reference, Ticket, TicketScope
 from flowpilot_desktop.ui.controls import Button
+from flowpilot_desktop.ui.fields import Choice
 from flowpilot_desktop.ui.lists import RowList, RowWords
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
@@ -47,10 +48,10 @@ class TicketPickerView(QWidget):
         self.tip = PlainText("", self, tone="muted")
         self.number = Button("", variant="link", icon="ticket", parent=self)
         self.number.clicked.connect(self._take_number)
-        self.board = QComboBox(self)
+        self.board = Choice(self)
         self.board.setAccessibleName("Board")
         self.board.activated.connect(self._board_chosen)
-        self.status = QComboBox(self)
+        self.status = Choice(self)
         self.status.setAccessibleName("Status")
         self.status.activated.connect(self._status_chosen)
         self.list = RowList(model.tickets, self._words, "Tickets", self)
