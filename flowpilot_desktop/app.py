@@ -41,6 +41,7 @@ from flowpilot_desktop.ui.pages.link import LinkPage
 from flowpilot_desktop.ui.pages.resolve import ResolvePage
 from flowpilot_desktop.ui.pages.session import SessionPage
 from flowpilot_desktop.ui.pages.settings import SettingsPage
+from flowpilot_desktop.ui.pages.welcome import WelcomePage
 from flowpilot_desktop.ui.shell import Shell
 from flowpilot_desktop.viewmodels.history import HistoryViewModel
 from flowpilot_desktop.viewmodels.intake import IntakeViewModel, TicketPicker
@@ -50,6 +51,7 @@ from flowpilot_desktop.viewmodels.session import SessionViewModel
 from flowpilot_desktop.viewmodels.settings import SettingsViewModel
 from flowpilot_desktop.viewmodels.tasks import Tasks
 from flowpilot_desktop.viewmodels.viewmodel import ViewModel
+from flowpilot_desktop.viewmodels.welcome import WelcomeViewModel
 
 log = logging.getLogger(__name__)
 M = TypeVar("M", bound=ViewModel)
@@ -172,6 +174,14 @@ class Application(QObject):
         self.settings_page = SettingsPage(
             self.settings_model, team_queue=self.hand_off.team_panel()
         )
+        self.welcome_model = self._kept(
+            WelcomeViewModel(
+                self.settings_model,
+                self.desk.store.remembered,
+                self.desk.store.remember,
+            )
+        )
+        self.welcome_page = WelcomePage(self.welcome_model, self.hand_off.team_panel())
         window = self.window
         window.add_page(
             "sessions", self.intake_page, icon="sessions", title="Sessions", shortcut="Ctrl+1"
@@ -179,6 +189,7 @@ class Application(QObject):
         window.add_page("session", self.session_page, title="Session")
         window.add_page("resolve", self.resolve_page, title="Resolve")
         window.add_page("link", self.link_page, title="Link a ticket")
+        window.add_page("welcome", self.welcome_page, title="Welcome")
         self.hand_off.add_pages()
         window.add_page(
             "history", self.history_page, icon="history", title="History", shortcut="Ctrl+3"
@@ -217,6 +228,7 @@ class Application(QObject):
         self.resolve_model.verification_asked.connect(self.open_session)
         self.resolve_model.resolved.connect(self._resolved)
         self.link_page.left.connect(self._leave_link)
+        self.welcome_model.finished.connect(self.new_session)
         self.link_page.chosen.connect(self._link)
         for system in System:
             state = self.desk.reach.state(system)
@@ -230,6 +242,7 @@ class Application(QObject):
         add("ticket.open", "Open the ticket in ConnectWise", self._open_ticket, "Ctrl+T", "Ticket")
         add("ticket.link", "Link a ticket", self._link_current, "Ctrl+Shift+T", "Ticket")
         add("history.search", "Search the history", self._search_history, "Ctrl+F", "Go")
+        add("welcome", "Set FlowPilot up step by step", self.set_up, "", "Window")
         add("app.quit", "Quit FlowPilot", self.quit, "Ctrl+Q", "Window")
 
     async def _restore(self) -> None:
@@ -238,6 +251,8 @@ class Application(QObject):
         self.open_sessions.show()
         if session_id:
             self.open_session(session_id)
+        elif not self.profile.is_demo and await self.welcome_model.is_wanted():
+            self.set_up()
         else:
             self.window.show_page("sessions")
 
@@ -322,6 +337,13 @@ class Application(QObject):
         """Show the page on which a session starts."""
         self.window.show_page("sessions")
         self.intake_page.picker.search.setFocus()
+
+    @Slot()
+    def set_up(self) -> None:
+        """Show the set-up of the first start, from its beginning."""
+        self.welcome_model.begin()
+        self.window.show_page("welcome", under="sessions")
+        self.welcome_page.focus_step()
 
     @Slot(str)
     def _open_resolve(self, session_id: str) -> None:

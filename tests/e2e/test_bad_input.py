@@ -1,9 +1,6 @@
 """Bad input at the level of the whole app: a clear word for each, and nothing lost."""
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -16,6 +13,7 @@ from flowpilot_desktop.services.engine import SessionView
 from flowpilot_desktop.ui.controls import AnswerEdit
 from flowpilot_desktop.viewmodels.settings import PsaForm
 from tests.e2e.driver import Technician, at_the_desk, until
+from tests.e2e.stillness import gaps
 from tests.simulators.connectwise import COMPANY_ID, PRIVATE_KEY, PUBLIC_KEY, ConnectWiseSite
 from tests.simulators.exchange import html
 from tests.simulators.http_server import HttpServer
@@ -34,35 +32,6 @@ def site() -> Iterator[tuple[ConnectWiseSite, str]]:
     connectwise = ConnectWiseSite()
     with HttpServer(connectwise) as server:
         yield connectwise, server.url
-
-
-class Gaps:
-    """The longest time for which the loop did not come round."""
-
-    def __init__(self) -> None:
-        self.longest = 0.0
-        self._task = asyncio.ensure_future(self._watch())
-
-    async def _watch(self) -> None:
-        last = time.perf_counter()
-        while True:
-            await asyncio.sleep(0.005)
-            now = time.perf_counter()
-            self.longest, last = max(self.longest, now - last), now
-
-    async def aclose(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def gaps() -> AsyncIterator[Gaps]:
-    """Watch the loop within the block."""
-    watch = Gaps()
-    try:
-        yield watch
-    finally:
-        await watch.aclose()
 
 
 async def connects(technician: Technician, url: str) -> None:
