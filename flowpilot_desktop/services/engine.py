@@ -422,6 +422,13 @@ class FlowPilotEngine:
                 self._changed(session_id)
                 return None
             async with self._lock(session_id):
+                now = await self._session(session_id)
+                waiting = open_step(await self._store.steps(session_id))
+                goes_on = now.status is SessionStatus.ACTIVE and now.handler_id == self.me.id
+                if waiting is not None or not goes_on:
+                    # The session was paused, ended or given away while the card was thought of.
+                    await self._store.save(*spent)
+                    return waiting
                 step = await self._append(session_id, proposal.draft, spent=spent)
         self._changed(session_id)
         return step

@@ -167,7 +167,7 @@ class SessionViewModel(ViewModel):
     @property
     def is_busy(self) -> bool:
         """Whether a verb is on its way to the disk."""
-        return bool(self.busy_step) or self.tasks.is_running("verb")
+        return bool(self.busy_step) or self.tasks.is_running(self._slot("verb"))
 
     @property
     def is_saved(self) -> bool:
@@ -249,7 +249,9 @@ class SessionViewModel(ViewModel):
         """Answer a card; while one answer is on its way a second one is nothing."""
         if not self.busy_step and self.is_live:
             self.busy_step = step_id
-            if not self.tasks.start_unless_running("verb", self._respond(step_id, response)):
+            if not self.tasks.start_unless_running(
+                self._slot("verb"), self._respond(self.session_id, step_id, response)
+            ):
                 self.busy_step = ""
             self.changed.emit()
 
@@ -273,22 +275,22 @@ class SessionViewModel(ViewModel):
 
     def log_note(self, text: str, corrects: str = "") -> None:
         """Log a step by hand; with a step's id, as the correction of its answer."""
-        self._verb(self._note(text, corrects))
+        self._verb(self._note(self.session_id, text, corrects))
 
     @Slot()
     def go_back(self) -> None:
         """Ask the last answered card of the flow anew."""
-        self._verb(self._go_back())
+        self._verb(self._go_back(self.session_id))
 
     @Slot()
     def pause(self) -> None:
         """Pause; time stops."""
-        self._verb(self._pause())
+        self._verb(self._pause(self.session_id))
 
     @Slot()
     def resume(self) -> None:
         """Go on at the same card."""
-        self._verb(self._resume())
+        self._verb(self._resume(self.session_id))
 
     @Slot()
     def agree_to_spend(self) -> None:
@@ -298,16 +300,16 @@ class SessionViewModel(ViewModel):
     @Slot()
     def refresh_ticket(self) -> None:
         """Pull the ticket from the PSA anew."""
-        self._verb(self._refresh())
+        self._verb(self._refresh(self.session_id), "refresh")
 
     def link_ticket(self, connection_id: str, ticket_id: str) -> None:
         """Link a ticket to the running session."""
-        self._verb(self._link(connection_id, ticket_id))
+        self._verb(self._link(self.session_id, connection_id, ticket_id), "link")
 
     @Slot()
     def retry_push(self) -> None:
         """Send documentation that failed once more."""
-        self._verb(self._retry_push())
+        self._verb(self._retry_push(self.session_id), "retry")
 
     def draft(self, where: str, text: str) -> None:
         """Keep text typed but not sent: a step's id or ``NOTE`` says where."""
@@ -333,13 +335,17 @@ class SessionViewModel(ViewModel):
 
     # --- inside ---
 
-    def _verb(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        if self.tasks.start_unless_running("verb", coroutine):
+    def _slot(self, name: str) -> str:
+        """Return the name under which this session's task runs: one session holds up no other."""
+        return f"{name} {self.session_id}"
+
+    def _verb(self, coroutine: Coroutine[Any, Any, None], name: str = "verb") -> None:
+        if self.tasks.start_unless_running(self._slot(name), coroutine):
             self.changed.emit()
 
     def _end(self, name: str) -> None:
         """Give the buttons back when a verb is over."""
-        if name == "verb":
+        if name == self._slot("verb"):
             self.changed.emit()
 
     async def _load(self, *, begins: bool = False) -> None:
@@ -365,6 +371,8 @@ class SessionViewModel(ViewModel):
             self._go_on()
 
     def _show(self, view: SessionView) -> None:
+        if view.session.id != self.session_id:
+            return  # the technician has gone to another session meanwhile
         self.view = view
         self._read_at = self._monotonic()
         if view.open_step is not None:
@@ -390,13 +398,13 @@ class SessionViewModel(ViewModel):
             and last.response.result is Result.WORKED
         )
 
-    async def _respond(self, step_id: str, response: Response) -> None:
-        session_id = self.session_id
+    async def _respond(self, session_id: str, step_id: str, response: Response) -> None:
         try:
             await self._sent(step_id, self._engine.respond(session_id, step_id, response))
             view = await self._engine.session(session_id)
         finally:
-            self.busy_step = ""
+            if self.busy_step == step_id:
+                self.busy_step = ""
         if session_id == self.session_id:
             self._show(view)
             self._go_on()
@@ -449,26 +457,25 @@ class SessionViewModel(ViewModel):
             self.progress = self._latest_progress
             self.changed.emit()
 
-    async def _note(self, text: str, corrects: str) -> None:
-        session_id = self.session_id
+    async def _note(self, session_id: str, text: str, corrects: str) -> None:
         await self._sent(NOTE, self._engine.add_note(session_id, text, corrects))
         self._show(await self._engine.session(session_id))
 
-    async def _go_back(self) -> None:
+    async def _go_back(self, session_id: str) -> None:
         self.tasks.cancel("think")
         self._end_progress()
-        await self._engine.go_back(self.session_id)
-        self._show(await self._engine.session(self.session_id))
+        await self._engine.go_back(session_id)
+        self._show(await self._engine.session(session_id))
 
-    async def _pause(self) -> None:
+    async def _pause(self, session_id: str) -> None:
         self.tasks.cancel("think")
         self._end_progress()
-        await self._engine.pause_session(self.session_id)
-        self._show(await self._engine.session(self.session_id))
+        await self._engine.pause_session(session_id)
+        self._show(await self._engine.session(session_id))
 
-    async def _resume(self) -> None:
-        await self._engine.resume_session(self.session_id)
-        self._show(await self._engine.session(self.session_id))
+    async def _resume(self, session_id: str) -> None:
+        await self._engine.resume_session(session_id)
+        self._show(await self._engine.session(session_id))
         self._go_on()
 
     async def _agree_to_spend(self) -> None:
@@ -476,15 +483,15 @@ class SessionViewModel(ViewModel):
         self._show(await self._engine.session(self.session_id))
         self._go_on()
 
-    async def _refresh(self) -> None:
-        self._show(await self._engine.refresh_ticket(self.session_id))
+    async def _refresh(self, session_id: str) -> None:
+        self._show(await self._engine.refresh_ticket(session_id))
 
-    async def _retry_push(self) -> None:
-        await self._engine.retry_psa_push(self.session_id)
-        self._show(await self._engine.session(self.session_id))
+    async def _retry_push(self, session_id: str) -> None:
+        await self._engine.retry_psa_push(session_id)
+        self._show(await self._engine.session(session_id))
 
-    async def _link(self, connection_id: str, ticket_id: str) -> None:
-        self._show(await self._engine.link_ticket(self.session_id, connection_id, ticket_id))
+    async def _link(self, session_id: str, connection_id: str, ticket_id: str) -> None:
+        self._show(await self._engine.link_ticket(session_id, connection_id, ticket_id))
 
     async def _save_drafts(self, delay: float) -> None:
         await asyncio.sleep(delay)

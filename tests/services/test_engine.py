@@ -1,5 +1,6 @@
 """The verbs, on a real store, the practice company and the shipped flows."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,10 +20,12 @@ from flowpilot_desktop.core.session import (
     ContextStatus,
     Intake,
     IntakeType,
+    Question,
     Response,
     Result,
     SessionStatus,
     Source,
+    StepDraft,
     StepKind,
 )
 from flowpilot_desktop.services.documentation import DocumentationChoices
@@ -333,3 +336,54 @@ async def test_hostile_text_is_kept_clean(desk):
     session_id = await started(desk)
     note = await desk.engine.add_note(session_id, "a\x00b\u202ec\ud800<b>bold</b>")
     assert note.body.text == "a\u2400bc\ufffd<b>bold</b>"
+
+
+class SlowMind:
+    """A model whose answer waits for a gate."""
+
+    def __init__(self) -> None:
+        self.gate, self.asked = asyncio.Event(), asyncio.Event()
+
+    async def next_step(self, consultation):
+        self.asked.set()
+        await self.gate.wait()
+        yield StepDraft(Question("One more thing?"), Source.CLAUDE)
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("leave", ["pause", "resolve", "abandon"])
+async def test_a_late_card_changes_nothing_of_a_session_that_was_left(tmp_path, leave):
+    mind = SlowMind()
+    async with open_desk(tmp_path, model=mind) as desk:
+        session_id = await started(desk, "printer offline", ticket="")
+        card = await desk.engine.ask_verification(session_id)
+        await desk.engine.respond(session_id, card.id, Response(result=Result.WORKED))
+        thinking = asyncio.create_task(desk.engine.next_step(session_id))
+        await mind.asked.wait()
+        if leave == "pause":
+            await desk.engine.pause_session(session_id)
+        elif leave == "resolve":
+            await desk.engine.resolve_session(session_id, "It was the cable")
+        else:
+            await desk.engine.abandon_session(session_id)
+        other = await started(desk, "another problem", ticket="")
+        mind.gate.set()
+        assert await thinking is None
+        assert (await desk.engine.session(session_id)).open_step is None
+        assert (await desk.engine.session(other)).clock_runs
+
+
+async def test_time_never_runs_on_a_paused_session_or_on_two_at_once(desk):
+    first = await started(desk, "printer offline", ticket="")
+    second = await started(desk, "slow laptop", ticket="")
+    for _ in range(20):
+        await asyncio.gather(desk.engine.work_on(first), desk.engine.pause_session(first))
+        assert not (await desk.engine.session(first)).clock_runs
+        await desk.engine.resume_session(first)
+        await asyncio.gather(desk.engine.work_on(first), desk.engine.work_on(second))
+        assert len(await desk.store.open_segments()) == 1
+        await asyncio.gather(desk.engine.pause_session(second), desk.timekeeping.beat())
+        assert not (await desk.engine.session(second)).clock_runs
+        await desk.engine.resume_session(second)
