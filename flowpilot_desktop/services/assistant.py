@@ -16,10 +16,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from flowpilot_desktop.core.attachment import Attachment
 from flowpilot_desktop.core.errors import ModelAnswerUnusable, ModelError, ModelUnavailable
 from flowpilot_desktop.core.events import Reach, System
 from flowpilot_desktop.core.happening import Happening, HappeningKind
-from flowpilot_desktop.core.ports import Consultation, Model, StepProgress
+from flowpilot_desktop.core.ports import Consultation, Model, Picture, StepProgress
 from flowpilot_desktop.core.session import (
     STEP_LIMIT,
     Resolution,
@@ -72,6 +73,7 @@ class Case:
     context: TicketContext | None
     happenings: tuple[Happening, ...] = ()
     worked: timedelta = timedelta(0)
+    pictures: tuple[Attachment, ...] = ()
 
     @property
     def problem_text(self) -> str:
@@ -140,7 +142,7 @@ class Assistant:
         try:
             if limit is not None and is_concluded:
                 raise ModelAnswerUnusable(limit.message, reason="limit")
-            model = await self._access.model(case.session.company)
+            model = await self._access.model_about(case.session)
             draft = await self._asked(model, case, flow, progress, must_conclude=must_conclude)
         except ModelError as error:
             self._access.failed(error)
@@ -218,7 +220,12 @@ class Assistant:
         """
         record = self.record(case, flow)
         scribe = self._scribe_of(case.session.id)
-        return await asyncio.to_thread(scribe.consultation, record, must_conclude=must_conclude)
+        pictures: tuple[Picture, ...] = ()
+        if self._access.may_send_pictures:
+            pictures = tuple(Picture(one.media_type, one.content) for one in case.pictures)
+        return await asyncio.to_thread(
+            scribe.consultation, record, pictures=pictures, must_conclude=must_conclude
+        )
 
     def _scribe_of(self, session_id: str) -> Scribe:
         """Return the session's scribe; the ones not needed for long are forgotten."""

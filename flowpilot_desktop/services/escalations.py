@@ -1079,7 +1079,7 @@ class Escalations:
         case = await self._engine.case(session, steps)
         flow = await self._assistant.flow(session.flow_id)
         try:
-            model = await self._access.model(session.company)
+            model = await self._access.model_about(session)
             record = self._assistant.record(case, flow)
             draft = await model.briefing(briefing_consultation(record, reason))
         except ModelError as error:

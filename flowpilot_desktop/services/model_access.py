@@ -15,7 +15,7 @@ from datetime import UTC, date, timedelta
 from flowpilot_desktop.core.errors import CredentialsUnavailable, ModelError, ModelUnavailable
 from flowpilot_desktop.core.events import Events, SettingsChanged
 from flowpilot_desktop.core.ports import Clock, Model, Secrets
-from flowpilot_desktop.core.session import Usage, new_id
+from flowpilot_desktop.core.session import Session, Usage, new_id
 from flowpilot_desktop.core.usage import DailyUsage, SessionUsage, UsageRecord, UsageTotal
 from flowpilot_desktop.llm.prices import Price, cost_micros
 from flowpilot_desktop.store import Store
@@ -39,6 +39,7 @@ class ModelRules:
     never_send: frozenset[str] = frozenset()
     prices: dict[str, Price] = field(default_factory=dict)
     pauses_after_failure: bool = True
+    sends_pictures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +81,32 @@ class ModelAccess:
         self._failure: tuple[float, ModelUnavailable] | None = None
         self._end_listening = events.listen(SettingsChanged, self._settings_changed)
 
-    async def model(self, company: str = "") -> Model:
-        """Return the model to ask about a case of this client, or raise ModelUnavailable."""
-        rules = self._rules()
-        if company and company.casefold() in {name.casefold() for name in rules.never_send}:
+    async def model_about(self, session: Session) -> Model:
+        """Return the model to ask about a session, or raise ModelUnavailable.
+
+        In doubt nothing is sent: while there are clients whose data must not leave, a ticket whose
+        client is not known yet stays here, and so does a text that names such a client.
+        """
+        never = self._rules().never_send
+        told = f"{session.company}\n{session.problem_summary}\n{session.intake.text}".casefold()
+        named = next((name for name in never if name.casefold() in told), "")
+        if named:
             raise ModelUnavailable(
-                f"Nothing about {company} is sent to a model, as set in Settings → Claude.",
+                f"Nothing about {named} is sent to a model, as set in Settings → Claude.",
                 reason="never_send",
             )
+        if never and session.ticket_id and not session.company:
+            raise ModelUnavailable(
+                f"The client of ticket #{session.ticket_id} is not known yet, and some clients' "
+                "data is never sent to a model.",
+                reason="never_send",
+                hint="Refresh the ticket when ConnectWise can be reached.",
+            )
+        return await self.model()
+
+    async def model(self) -> Model:
+        """Return the model, or raise ModelUnavailable; for a session ask ``model_about``."""
+        rules = self._rules()
         await self._within_budget(rules)
         if self._failure is not None:
             until, error = self._failure
@@ -115,6 +134,11 @@ class ModelAccess:
         """Return the record of a call, with its cost by the price table."""
         cost = cost_micros(model, usage, self._rules().prices)
         return UsageRecord(new_id(), session_id, self._clock.now(), model, usage, cost)
+
+    @property
+    def may_send_pictures(self) -> bool:
+        """Whether the technician agreed that screenshots, which can't be redacted, are sent."""
+        return self._rules().sends_pictures
 
     async def agree_to_spend(self) -> None:
         """Let Claude go on to the whole budget; the question comes back next month."""

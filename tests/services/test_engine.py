@@ -29,6 +29,7 @@ from flowpilot_desktop.core.session import (
     StepKind,
 )
 from flowpilot_desktop.services.documentation import DocumentationChoices
+from flowpilot_desktop.services.model_access import ModelRules
 from tests.services.desk import CONNECTION, Desk, any_answer, diagnose, open_desk
 
 PRINTER = "12352"
@@ -387,3 +388,38 @@ async def test_time_never_runs_on_a_paused_session_or_on_two_at_once(desk):
         await asyncio.gather(desk.engine.pause_session(second), desk.timekeeping.beat())
         assert not (await desk.engine.session(second)).clock_runs
         await desk.engine.resume_session(second)
+
+
+NEVER = "Alder Dental Group"
+
+
+@pytest.mark.parametrize(
+    ("text", "ticket", "away"),
+    [
+        ("", PRINTER, False),
+        ("", PRINTER, True),
+        ("the printer of alder dental group is offline", "", False),
+    ],
+)
+async def test_a_client_on_the_never_send_list_is_sent_to_no_model(tmp_path, text, ticket, away):
+    mind = SlowMind()
+    mind.gate.set()
+    rules = ModelRules(never_send=frozenset({NEVER}))
+    async with open_desk(tmp_path, model=mind, model_rules=rules) as desk:
+        desk.psa.away = away
+        session_id = await started(desk, text, ticket=ticket)
+        step = await desk.engine.next_step(session_id)
+        assert step.source is Source.FLOW
+        assert not mind.asked.is_set()
+        assert "never sent" in desk.engine.notice(session_id) or "Nothing about" in (
+            desk.engine.notice(session_id)
+        )
+
+
+async def test_other_clients_still_have_their_model(tmp_path):
+    mind = SlowMind()
+    mind.gate.set()
+    rules = ModelRules(never_send=frozenset({NEVER}))
+    async with open_desk(tmp_path, model=mind, model_rules=rules) as desk:
+        session_id = await started(desk, "slow laptop", ticket="")
+        assert (await desk.engine.next_step(session_id)).source is Source.CLAUDE
