@@ -56,6 +56,7 @@ class TicketPicker(ViewModel):
         self.board = Reference()
         self.status = ""
         self.seen: dict[str, datetime] = {}
+        self._wants_more = False
         self._listen(engine.events, SettingsChanged, self._settings_changed)
 
     def open(self) -> None:
@@ -85,9 +86,14 @@ class TicketPicker(ViewModel):
             self._ask(now=True)
 
     def more(self) -> None:
-        """Append the next page."""
+        """Append the next page; asked for during a search, as soon as that has ended."""
+        self._wants_more = self.is_searching
         if self.has_more and not self.is_searching:
             self.tasks.start("search", self._search(self.query.page + 1, pause=0))
+
+    def _end(self, name: str) -> None:
+        if name == "search" and self._wants_more:
+            self.more()
 
     @property
     def typed_number(self) -> str:
@@ -102,6 +108,7 @@ class TicketPicker(ViewModel):
             text=self.query.text if text is None else text,
             scope=scope or self.query.scope,
         )
+        self._wants_more = False
         self.tasks.start("search", self._search(1, pause=0 if scope or now else TYPING_PAUSE))
 
     async def _open(self) -> None:

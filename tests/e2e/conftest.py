@@ -63,6 +63,7 @@ def connected(tmp_path: Path, served: Served) -> OpenDesk:
     async def opened() -> AsyncIterator[Technician]:
         async with at_the_desk(tmp_path / "profile") as technician:
             app = technician.app
+            app.new_session()
             await app.settings.change_all(
                 {
                     type(app.settings).engineer_name: "Jordan Blake",

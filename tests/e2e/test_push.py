@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtWidgets import QFileDialog
 
-from flowpilot_desktop.core.push import PushKind, PushState
+from flowpilot_desktop.core.push import PushItem, PushKind, PushState
 from tests.e2e.conftest import TICKET, Served, closes, verified
 from tests.e2e.driver import Technician, until
 from tests.simulators.exchange import answered
@@ -28,8 +28,7 @@ async def test_a_failed_push_is_retried_by_the_scheduler_and_lands(
         await closes(technician, session_id)
         await technician.reads("will sync shortly")
         await technician.reads(f"Documentation pushed to ticket #{TICKET}")
-        items = technician.app.closed_push_model.items
-        assert {item.state for item in items} == {PushState.SENT}
+        items = await all_sent(technician)
         assert next(item for item in items if item.kind is PushKind.NOTE).tries == 3
     assert len(ours(served)) == 1
     assert "── Session Timing ──" in ours(served)[0]["text"].replace("\\", "")
@@ -50,8 +49,14 @@ async def test_offline_costs_no_try_and_it_lands_when_connectwise_is_back(
         )
         served.server.back()
         await technician.reads(f"Documentation pushed to ticket #{TICKET}")
-        assert {item.tries for item in technician.app.closed_push_model.items} == {1}
+        assert {item.tries for item in await all_sent(technician)} == {1}
     assert len(ours(served)) == 1
+
+
+async def all_sent(technician: Technician) -> tuple[PushItem, ...]:
+    model = technician.app.closed_push_model
+    await until(lambda: {item.state for item in model.items} == {PushState.SENT}, "all sent")
+    return model.items
 
 
 def shown(technician: Technician) -> list[str]:
@@ -64,8 +69,9 @@ async def test_exhausted_it_fails_and_a_retry_by_hand_lands(connected, served, q
         served.site.faults.plan(BUSY, method="POST", path="/notes$", times=-1)
         await closes(technician, session_id)
         await technician.reads(f"Documentation did not reach ticket #{TICKET}")
-        note = technician.app.closed_push_model.items[0]
-        assert (note.state, note.tries) == (PushState.FAILED, 4)
+        model = technician.app.closed_push_model
+        await until(lambda: model.items[0].state is PushState.FAILED, "the row to say so too")
+        assert model.items[0].tries == 4
         assert not ours(served)
         served.site.faults.clear()
         await technician.clicks("Retry")

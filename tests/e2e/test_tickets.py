@@ -55,12 +55,15 @@ async def test_typing_and_paging_stay_fluent_with_fifty_thousand_tickets(tmp_pat
         app = technician.app
         connection = PsaConnection("site", "connectwise", many_tickets, COMPANY_ID)
         await app.desk.tickets.connect(connection, PsaKeys(PUBLIC_KEY, PRIVATE_KEY))
+        app.new_session()
         picker, view = app.intake_model.picker, app.intake_page.picker
+        await until(lambda: picker.is_connected and not picker.is_searching, "my own tickets")
         picker.show_scope(TicketScope.ALL)
         await until(lambda: picker.tickets.rowCount() == 50, "the first page")
         # Paging: scrolling to the end brings the next page, without losing what is there.
         for pages in (2, 3, 4):
             bar = view.list.verticalScrollBar()
+            await until(lambda: bar.maximum() > bar.value(), "room to scroll")  # noqa: B023
             bar.setValue(bar.maximum())
             await until(lambda: picker.tickets.rowCount() == 50 * pages, f"page {pages}")  # noqa: B023
         numbers = [int(ticket.id) for ticket in picker.tickets.rows]
