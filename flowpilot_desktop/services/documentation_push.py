@@ -25,6 +25,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -85,7 +86,7 @@ class DocumentationPush:
         self._running = asyncio.Lock()
 
     async def recover(self) -> None:
-        """Turn rows that a dead process left in ``sending`` into ``unclear``; call at start-up."""
+        """Turn rows that were left in ``sending`` into ``unclear``; call at start-up."""
         for item in await self._store.push_items_in({PushState.SENDING}):
             await self._unclear(item, "FlowPilot ended before ConnectWise answered.")
 
@@ -104,11 +105,21 @@ class DocumentationPush:
         return min(moments, default=None)
 
     async def run_due(self) -> None:
-        """Work on every item that is due, session by session; a second caller waits its turn."""
+        """Work on every item that is due, session by session; a second caller waits its turn.
+
+        A session whose items bring out a mistake of ours holds up no other.
+        """
         async with self._running:
+            await self.recover()  # nobody else has anything in flight
             due = await self._store.due_push_items(self._clock.now())
             for session_id in dict.fromkeys(item.session_id for item in due):
-                await self._run_session(session_id)
+                try:
+                    await self._run_session(session_id)
+                except FlowPilotError as error:
+                    log.warning("Documentation waits: %s", type(error).__name__)
+                except Exception:
+                    log.exception("Documentation of a session could not be worked on")
+                    await self._set_aside(session_id)
 
     async def network_is_back(self) -> None:
         """Make everything that only waits for the network due now, and do it."""
@@ -183,6 +194,16 @@ class DocumentationPush:
             item = items[item_id]
             if item in _unblocked(tuple(items.values())) and self._is_due(item):
                 items[item_id] = await self._advance(item)
+
+    async def _set_aside(self, session_id: str) -> None:
+        """Let what brought out a mistake wait; what may have been sent is looked for first."""
+        why = "FlowPilot made a mistake with this item and tries again."
+        with suppress(FlowPilotError):
+            for item in await self._store.push_items(session_id):
+                if item.state is PushState.SENDING:
+                    await self._unclear(item, why)
+                elif item.state in _LIVE and self._is_due(item):
+                    await self._commit(item, error=why, next_try_at=self._in(BACKOFF[0]))
 
     def _is_due(self, item: PushItem) -> bool:
         return item.next_try_at is None or item.next_try_at <= self._clock.now()
