@@ -1,13 +1,14 @@
 """The page that ends a session: what the solution was, the note and the time before they leave.
 
 The preview follows what is typed. A note that the technician edited by hand is theirs: it is no
-longer overwritten, until they ask for the written one again. Everything typed is a draft on disk
-within half a second, as on every page.
+longer overwritten, until they ask for the written one again. Everything typed is a draft on disk a
+quarter of a second after the key, whether or not the technician pauses; so is what was chosen.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -30,7 +31,11 @@ from flowpilot_desktop.services.tickets import TimeChoice
 from flowpilot_desktop.viewmodels.viewmodel import ViewModel
 
 PREVIEW_PAUSE = 0.25
+DRAFT_DELAY = 0.25
+"""Seconds from a key to its draft being saved; typing on does not put it off."""
 SUMMARY, ACTION, NOTE = "resolve.summary", "resolve.action", "resolve.note"
+CHOICES = "resolve.choices"
+"""The draft field of what was chosen rather than typed, as JSON."""
 
 
 class ResolveViewModel(ViewModel):
@@ -51,6 +56,7 @@ class ResolveViewModel(ViewModel):
         self.closing: Closing | None = None
         self.error: FlowPilotError | None = None
         self.is_closing = False
+        self._unsaved: dict[tuple[str, str], str] = {}
         self._forget_entries()
         self._listen(engine.events, PushChanged, self._push_changed)
 
@@ -74,6 +80,7 @@ class ResolveViewModel(ViewModel):
 
     def open(self, session_id: str) -> None:
         """Show a session's end; what was typed for it before comes back."""
+        self.flush_drafts()
         self.session_id = session_id
         self.view = self.preview = self.closing = self.error = None
         self._forget_entries()
@@ -110,14 +117,14 @@ class ResolveViewModel(ViewModel):
     def set_minutes(self, minutes: int) -> None:
         """Set the time to bill; 0 means no time entry."""
         self.minutes = max(0, minutes)
-        self.changed.emit()
+        self._chosen()
 
     def set_span(self, start: datetime, end: datetime) -> None:
         """Set start and end of the time to bill, all of it billed."""
         self.error = None
         self.span = (start, end)
         self.minutes = max(0, round((end - start) / timedelta(minutes=1)))
-        self.changed.emit()
+        self._chosen()
 
     def show_more(self) -> None:
         """Open or close the row with work type, work role and billing."""
@@ -129,17 +136,17 @@ class ResolveViewModel(ViewModel):
     def choose_time(self, choice: TimeChoice) -> None:
         """Choose work type, work role and billing; the ticket's board remembers it."""
         self.time_choice = choice
-        self.changed.emit()
+        self._chosen()
 
     def set_push(self, push: bool) -> None:  # noqa: FBT001 - a check box's state
         """Choose whether anything goes to the ticket."""
         self.push = push
-        self.changed.emit()
+        self._chosen()
 
     def set_visibility(self, visibility: NoteVisibility) -> None:
         """Choose who can read the note."""
         self.visibility = visibility
-        self.changed.emit()
+        self._chosen()
 
     def choose_status(self, status: TicketStatus | None) -> None:
         """Choose the ticket's status, or None to leave it as it is."""
@@ -154,6 +161,19 @@ class ResolveViewModel(ViewModel):
         """End the session with what is shown; a second click does nothing."""
         if self.can_resolve:
             self.tasks.start_unless_running("close", self._resolve())
+
+    def flush_drafts(self) -> None:
+        """Save what was typed now: the technician goes elsewhere."""
+        if self._unsaved:
+            self.tasks.start("drafts", self._save_drafts(0.0))
+
+    async def aclose(self) -> None:
+        """Save what was typed last, then end."""
+        self.tasks.cancel("drafts")
+        try:
+            await self._save_drafts(0.0)
+        finally:
+            await super().aclose()
 
     # What the page shows
 
@@ -259,12 +279,53 @@ class ResolveViewModel(ViewModel):
         self.tasks.start("preview", self._show_preview(PREVIEW_PAUSE))
         self.changed.emit()
 
-    def _keep(self, where: str, text: str) -> None:
-        self.tasks.start(f"draft {where}", self._save_draft(self.session_id, where, text))
+    def _chosen(self) -> None:
+        span = self.span
+        facts = {
+            "push": self.push,
+            "visibility": self.visibility.value if self.visibility is not None else None,
+            "minutes": self.minutes,
+            "span": [end.isoformat() for end in span] if span is not None else None,
+            "type": [self.time_choice.work_type.id, self.time_choice.work_type.name],
+            "role": [self.time_choice.work_role.id, self.time_choice.work_role.name],
+            "billable": self.time_choice.billable,
+        }
+        self._keep(CHOICES, json.dumps(facts))
+        self.changed.emit()
 
-    async def _save_draft(self, session_id: str, where: str, text: str) -> None:
-        await asyncio.sleep(PREVIEW_PAUSE)
-        await self._engine.save_draft(session_id, where, text)
+    def _restore_choices(self, kept: str) -> bool:
+        """Take up what was chosen before; return whether there was anything to be read."""
+        try:
+            facts = json.loads(kept)
+            push, minutes, span = facts["push"], facts["minutes"], facts["span"]
+            visibility = facts["visibility"]
+            choice = TimeChoice(
+                Reference(int(facts["type"][0]), str(facts["type"][1])),
+                Reference(int(facts["role"][0]), str(facts["role"][1])),
+                str(facts["billable"]),
+            )
+            self.visibility = NoteVisibility(visibility) if visibility is not None else None
+            self.span = _span(*span) if span is not None else None
+            self.minutes = int(minutes) if minutes is not None else None
+            self.push = bool(push) if push is not None else None
+            self.time_choice = choice
+        except (ValueError, KeyError, TypeError, IndexError):
+            return False
+        return True
+
+    def _keep(self, where: str, text: str) -> None:
+        if self.session_id and self.closing is None:
+            self._unsaved[self.session_id, where] = text
+            if not self.is_closing:  # a late draft must not outlive the session
+                self.tasks.start_unless_running("drafts", self._save_drafts(DRAFT_DELAY))
+
+    async def _save_drafts(self, delay: float) -> None:
+        await asyncio.sleep(delay)
+        while self._unsaved:
+            key, text = next(iter(self._unsaved.items()))
+            await self._engine.save_draft(*key, text)
+            if self._unsaved.get(key) == text:
+                del self._unsaved[key]
 
     async def _open(self, session_id: str) -> None:
         try:
@@ -274,18 +335,22 @@ class ResolveViewModel(ViewModel):
             self.error = error
             self.changed.emit()
             return
+        unsaved = {where: text for (one, where), text in self._unsaved.items() if one == session_id}
+        drafts |= unsaved
         self.view = view
         proposed = next(
             (step.body for step in reversed(view.steps) if isinstance(step.body, Resolution)), None
         )
         self.summary = drafts.get(SUMMARY, proposed.text if proposed else "")
         self.action = drafts.get(ACTION, proposed.action_taken if proposed else "")
-        if NOTE in drafts:
+        if drafts.get(NOTE):
             self.note, self.note_is_edited = drafts[NOTE], True
+        has_choices = self._restore_choices(drafts.get(CHOICES, ""))
         await self._show_preview(pause=0)
         if self.has_ticket:
             self.tasks.start("statuses", self._load_statuses())
-            await self._recall_time_choice()
+            if not has_choices:
+                await self._recall_time_choice()
 
     async def _show_preview(self, pause: float) -> None:
         if pause:
@@ -361,10 +426,14 @@ class ResolveViewModel(ViewModel):
     async def _resolve(self) -> None:
         self.is_closing, self.error = True, None
         self.changed.emit()
+        self.tasks.cancel("drafts")
+        session_id = self.session_id
         try:
             self.closing = await self._engine.resolve_session(
-                self.session_id, self.summary, self.action, self._choices()
+                session_id, self.summary, self.action, self._choices()
             )
+            for key in [key for key in self._unsaved if key[0] == session_id]:
+                del self._unsaved[key]
             self.view = await self._engine.session(self.session_id)
             if self.has_ticket:
                 await self._engine.tickets.remember_time_choice(
@@ -375,6 +444,8 @@ class ResolveViewModel(ViewModel):
             self.error = error
         finally:
             self.is_closing = False
+            if self._unsaved:
+                self.tasks.start_unless_running("drafts", self._save_drafts(DRAFT_DELAY))
             self.changed.emit()
 
     def _choices(self) -> DocumentationChoices:
@@ -412,3 +483,7 @@ class ResolveViewModel(ViewModel):
         if wanted <= span:
             return (replace(first, rounded=wanted, deducted=span - wanted),)
         return (replace(first, start=first.end - wanted, rounded=wanted, deducted=timedelta()),)
+
+
+def _span(start: str, end: str) -> tuple[datetime, datetime]:
+    return datetime.fromisoformat(start), datetime.fromisoformat(end)
