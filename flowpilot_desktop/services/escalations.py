@@ -635,6 +635,7 @@ class Escalations:
             await self._forget_vanished({row.id for row in news.rows})
         if news.restored:
             await self._offer_again()
+        await self._know_everybody_in(news.rows)
         for row in news.rows:
             await self._take(row)
         if news.cursor != await self._store.remembered(_CURSOR):
@@ -642,6 +643,14 @@ class Escalations:
         await self._store.remember(_SEEN, self._clock.now().isoformat())
         if news.rows or news.resync:
             self.events.publish(EscalationsChanged())
+
+    async def _know_everybody_in(self, rows: tuple[Escalation, ...]) -> None:
+        """Learn the names of engineers who joined the team since it was last read."""
+        known = {one.id for one in await self._store.engineers()} | {self.me.id, ""}
+        named = {one for row in rows for one in (row.raised_by, row.handler_id, row.assigned_to)}
+        if named - known:
+            with suppress(QueueError):
+                await self._know(await (await self.link.queue()).team())
 
     async def _forget_vanished(self, present: set[str]) -> None:
         waiting = {one.escalation_id for one in await self._store.queue_operations()}

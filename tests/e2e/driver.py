@@ -25,9 +25,14 @@ from PySide6.QtWidgets import (
 )
 
 from flowpilot_desktop.app import Application
+from flowpilot_desktop.core.events import Events
 from flowpilot_desktop.profile import Profile
 from flowpilot_desktop.services.engine import SessionView
+from flowpilot_desktop.settings import Settings
+from flowpilot_desktop.ui.actions import Actions
 from flowpilot_desktop.ui.controls import Badge
+from flowpilot_desktop.ui.shell import Shell
+from flowpilot_desktop.ui.window import MainWindow
 
 LIMIT = 20.0
 W = TypeVar("W", bound=QWidget)
@@ -119,12 +124,34 @@ class Technician:
         return is_ready and not model.is_busy and not model.is_thinking
 
 
+class _SecondShell(Shell):
+    """A window of its own with the look of another."""
+
+    def __init__(self, folder: Path, other: Application) -> None:
+        self.events = Events()
+        self.settings = Settings(folder, self.events)
+        self.theme = other.theme
+        self.actions = Actions(other.qt)
+        self.window = MainWindow(theme=self.theme, actions=self.actions, folder=folder)
+
+
 @asynccontextmanager
-async def at_the_desk(folder: Path, *, demo: bool = False) -> AsyncIterator[Technician]:
-    """Open the real application on a profile; leaving the block quits it."""
+async def at_the_desk(
+    folder: Path,
+    *,
+    demo: bool = False,
+    profile: Profile | None = None,
+    beside: Technician | None = None,
+) -> AsyncIterator[Technician]:
+    """Open the real application on a profile; leaving the block quits it.
+
+    ``beside`` is who sits there already: two windows of one process share its look.
+    """
     qt = QApplication.instance()
     assert isinstance(qt, QApplication)
-    app = Application(qt, Profile(folder, is_demo=demo, latency=0.0))
+    profile = profile or Profile(folder, is_demo=demo, latency=0.0)
+    shell = None if beside is None else _SecondShell(profile.folder, beside.app)
+    app = Application(qt, profile, shell)
     try:
         app.window.resize(1280, 860)
         await app.open()

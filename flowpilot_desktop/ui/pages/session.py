@@ -439,7 +439,8 @@ class SessionPage(QWidget):
 
     def _step_item(self, step: Step, view: SessionView) -> FeedItem:
         model = self.viewmodel
-        is_live = step.is_open and model.is_live
+        # After a pickup the card that was open waits behind the briefing.
+        is_live = step is view.open_step and model.is_live
         content = CardContent(
             step=step,
             is_live=is_live,
@@ -493,13 +494,13 @@ class SessionPage(QWidget):
                 return self._standing_escalation(view)
             case SessionStatus.RESOLVED | SessionStatus.ESCALATED | SessionStatus.ABANDONED:
                 return self._standing_end(view)
-        if view.open_step is not None:
-            return None
         if not model.is_mine:
             who = view.engineers.get(session.handler_id, "A teammate")
             return StandingContent(
                 "person", f"{who} works on this session", "Their steps appear here as they happen."
             )
+        if view.open_step is not None:
+            return None
         return self._standing_next()
 
     def _standing_without_view(self) -> StandingContent:
