@@ -251,6 +251,14 @@ class PsaConnection:
     ca_file: str = ""
     name: str = ""
 
+    def is_same_site(self, other: PsaConnection) -> bool:
+        """Return whether both lead to the same company on the same server."""
+        return (self.provider, self.site.casefold(), self.company_id.casefold()) == (
+            other.provider,
+            other.site.casefold(),
+            other.company_id.casefold(),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class MemberMapping:

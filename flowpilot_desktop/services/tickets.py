@@ -17,6 +17,7 @@ from datetime import datetime
 
 from flowpilot_desktop.core.errors import (
     FlowPilotError,
+    InvalidInput,
     PsaError,
     PsaNotFound,
     PsaSignInRefused,
@@ -108,7 +109,16 @@ class Tickets:
         return connections[0] if connections else None
 
     async def connect(self, connection: PsaConnection, keys: PsaKeys | None) -> None:
-        """Keep a connection and its keys; the next request uses them."""
+        """Keep a connection and its keys; the next request uses them.
+
+        There is one connection: another one, and its keys, are forgotten. What waits for it stays.
+        """
+        before = await self.connection()
+        if keys is None:
+            await self._keys_for(connection)  # raises rather than keep a connection without keys
+        if before is not None and before.id != connection.id:
+            await self._secrets.delete(keys_name(before.id))
+            await self._store.forget(before)
         if keys is not None:
             secret = json.dumps({"public": keys.public, "private": keys.private})
             await self._secrets.write(keys_name(connection.id), secret)
@@ -129,7 +139,7 @@ class Tickets:
 
     async def test(self, connection: PsaConnection, keys: PsaKeys | None) -> PsaSelfTest:
         """Try a connection that need not be kept yet; ``keys`` None means the kept ones."""
-        psa = self._factory(connection, keys or await self._keys(connection))
+        psa = self._factory(connection, keys or await self._keys_for(connection))
         try:
             return await psa.self_test()
         finally:
@@ -144,7 +154,12 @@ class Tickets:
             while self._outdated:
                 await self._outdated.pop().aclose()
             connection = await self.connection()
-            if connection is None or connection_id not in ("", connection.id):
+            if connection is not None and connection_id not in ("", connection.id):
+                raise PsaUnreachable(
+                    "This belongs to another ConnectWise connection, which is not set up now.",
+                    hint="Connect that site again in Settings → Integrations to send it.",
+                )
+            if connection is None:
                 self._reach.note(System.PSA, Reach.NOT_SET_UP)
                 raise PsaUnreachable(
                     "No ConnectWise connection is set up.",
@@ -167,6 +182,18 @@ class Tickets:
             if self._adapter is not None:
                 self._outdated.append(self._adapter)
             self._adapter = None
+
+    async def _keys_for(self, connection: PsaConnection) -> PsaKeys | None:
+        """Return the kept keys, for the site they were given for and for no other."""
+        kept = await self.connection()
+        if connection.provider != "connectwise":
+            return None
+        if kept is None or not kept.is_same_site(connection) or not await self.has_keys(kept):
+            raise InvalidInput(
+                "The keys for this site are missing.",
+                hint="Enter its public and private key; kept keys go to no other site.",
+            )
+        return await self._keys(kept)
 
     async def _keys(self, connection: PsaConnection) -> PsaKeys | None:
         secret = await self._secrets.read(keys_name(connection.id))

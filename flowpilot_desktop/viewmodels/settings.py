@@ -6,7 +6,7 @@ typed, tested, then kept. Keys are handed to the keyring and never come back to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PySide6.QtCore import QObject
@@ -202,9 +202,8 @@ class SettingsViewModel(ViewModel):
                 "Site and company id are needed.",
                 hint="The site is the host name that you open ConnectWise at.",
             )
-        kept = self.connection
-        return PsaConnection(
-            id=kept.id if kept else new_id(),
+        typed = PsaConnection(
+            id=new_id(),
             provider="connectwise",
             site=site,
             company_id=form.company_id.strip(),
@@ -212,6 +211,9 @@ class SettingsViewModel(ViewModel):
             ca_file=form.ca_file.strip(),
             name="ConnectWise",
         )
+        kept = self.connection
+        # Another site is another connection: what waits for the old one never goes to the new.
+        return replace(typed, id=kept.id) if kept and kept.is_same_site(typed) else typed
 
     async def _test_psa(self, form: PsaForm, *, keep: bool) -> None:
         self.psa_error, self.psa_test = None, None
