@@ -223,9 +223,14 @@ class Assistant:
         pictures: tuple[Picture, ...] = ()
         if self._access.may_send_pictures:
             pictures = tuple(Picture(one.media_type, one.content) for one in case.pictures)
-        return await asyncio.to_thread(
-            scribe.consultation, record, pictures=pictures, must_conclude=must_conclude
-        )
+        try:
+            return await asyncio.to_thread(
+                scribe.consultation, record, pictures=pictures, must_conclude=must_conclude
+            )
+        except asyncio.CancelledError:
+            # Its thread writes on to the end; nobody else may use this scribe meanwhile.
+            self._scribes.pop(case.session.id, None)
+            raise
 
     def _scribe_of(self, session_id: str) -> Scribe:
         """Return the session's scribe; the ones not needed for long are forgotten."""

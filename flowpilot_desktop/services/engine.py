@@ -18,7 +18,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from flowpilot_desktop.core.attachment import Attachment
+from flowpilot_desktop.core.attachment import (
+    PICTURE_LIMIT,
+    PICTURES_LIMIT,
+    Attachment,
+    picture_type,
+)
 from flowpilot_desktop.core.errors import (
     FlowPilotError,
     InvalidInput,
@@ -29,6 +34,7 @@ from flowpilot_desktop.core.errors import (
 )
 from flowpilot_desktop.core.escalation import QueueOperation
 from flowpilot_desktop.core.events import Events, SessionChanged
+from flowpilot_desktop.core.evidence import evidence
 from flowpilot_desktop.core.happening import Happening, HappeningKind
 from flowpilot_desktop.core.history import (
     AuditEntry,
@@ -293,11 +299,13 @@ class FlowPilotEngine:
         return {draft.field: draft.text for draft in await self._store.drafts(session_id)}
 
     async def save_draft(self, session_id: str, where: str, text: str) -> None:
-        """Keep text typed but not sent; an empty one is forgotten."""
+        """Keep text typed but not sent; an empty one, or one of an ended session, is forgotten."""
         draft = Draft(session_id, where, text, self._clock.now())
         if text:
             await self._store.save(draft)
-        else:
+        # Looked at afterwards: a session that ends during the write leaves no draft either.
+        session = await self._store.session(session_id) if session_id and text else None
+        if not text or (session is not None and session.status.is_final):
             await self._store.forget(draft)
 
     async def last_open_session(self) -> str:
@@ -324,15 +332,18 @@ class FlowPilotEngine:
             )
         now, me = self._clock.now(), self.me
         kind = intake_type(text, intake.ticket_id, has_screenshot=bool(intake.attachment_ids))
+        session_id = new_id()
+        headline = _headline(text, context, intake.ticket_id)
+        text, pasted = await self._read_evidence(session_id, text, "intake")
         session = Session(
-            id=new_id(),
+            id=session_id,
             user_id=me.id,
             handler_id=me.id,
             status=SessionStatus.ACTIVE,
             intake=replace(intake, text=text, type=kind),
             created_at=now,
             updated_at=now,
-            problem_summary=_headline(text, context, intake.ticket_id),
+            problem_summary=headline,
             connection_id=intake.connection_id if intake.ticket_id else "",
             ticket_id=intake.ticket_id,
             company=context.ticket.company.name if context else "",
@@ -354,6 +365,8 @@ class FlowPilotEngine:
             session,
             me,
             opened,
+            *pasted,
+            *await self._brought(intake.attachment_ids, session.id),
             *await self.timekeeping.begun(session, me.id),
             self._audit(session, "start"),
             clear_drafts=[("", "intake")],
@@ -380,6 +393,10 @@ class FlowPilotEngine:
             if step is None:
                 raise NotFound("That card is not part of this session.")
             now = self._clock.now()
+            words, pasted = await self._read_evidence(
+                session_id, response.text, f"step {step.number}"
+            )
+            response = replace(response, text=words)
             done = answered(step, response, by=self.me.id, at=now)
             set_aside: tuple[Step, ...] = ()
             if isinstance(done.body, Briefing) and response.option == BRIEFING_FRESH:
@@ -389,6 +406,7 @@ class FlowPilotEngine:
             await self._store.save(
                 replace(session, updated_at=now),
                 done,
+                *pasted,
                 *await self.timekeeping.begun(session, self.me.id),
                 *self._told(session, done, set_aside=tuple(one.id for one in set_aside)),
                 clear_drafts=[(session_id, step_id)],
@@ -440,6 +458,9 @@ class FlowPilotEngine:
             raise InvalidInput("Type what you did or saw.")
         async with self._lock(session_id):
             await self._mine(session_id)
+            text, pasted = await self._read_evidence(session_id, text, "note")
+            if pasted:
+                await self._store.save(*pasted)
             draft = StepDraft(Note(text), Source.ENGINEER)
             step = await self._append(
                 session_id, draft, corrects=corrects, clear_drafts=[(session_id, "note")]
@@ -459,9 +480,13 @@ class FlowPilotEngine:
             if correction is None:
                 raise InvalidInput("There is no earlier card of the flow to go back to.")
             left = open_step(steps)
+            unsent = await self._store.draft(session_id, left.id) if left is not None else None
             if left is not None:
                 await self._store.forget(left)
             step = await self._append(session_id, correction.draft, corrects=correction.corrects)
+            if unsent is not None:
+                await self._store.save(replace(unsent, field=step.id))
+                await self._store.forget(unsent)
         self._changed(session_id)
         return step
 
@@ -584,7 +609,8 @@ class FlowPilotEngine:
             dossier = replace(dossier, session=session)
             rules = self._rules()
             shown = preview(dossier, rules, summary=summary, action=action)
-            note = choices.note if choices.note is not None else shown.note
+            # What is kept, shown and copied is what leaves: an edited note is masked as well.
+            note = shown.note if choices.note is None else Redactor().redact(choices.note).text
             push_items = items(dossier, rules, choices, note)
             segments = await self.timekeeping.ended(session_id)
             outcome = "\n".join(filter(None, (summary.strip(), action.strip())))
@@ -621,6 +647,67 @@ class FlowPilotEngine:
         return Redactor().redact(written)
 
     # Inside
+
+    async def _read_evidence(
+        self, session_id: str, text: str, where: str
+    ) -> tuple[str, tuple[Attachment, ...]]:
+        """Return what a step holds of a text, and a long paste as what is kept beside it."""
+        found = await asyncio.to_thread(evidence, text)
+        if found is None:
+            return text, ()
+        before = await self._store.attachments(session_id)
+        name = f"{where}, {found.kind} {len(before) + 1}.txt"
+        content = text.encode("utf-8", "replace")
+        kept = Attachment(new_id(), session_id, name, "text/plain", content, self._clock.now())
+        return found.digest(name), (kept,)
+
+    async def _brought(self, ids: tuple[str, ...], session_id: str) -> list[Attachment]:
+        """Return what was attached before the session started, as the session's own."""
+        found = [await self._store.attachment(one) for one in ids]
+        return [replace(one, session_id=session_id) for one in found if one is not None]
+
+    # Screenshots
+
+    async def attach_picture(self, session_id: str, content: bytes) -> Attachment:
+        """Keep a screenshot with the session, or for the intake when the id is empty."""
+        media_type = picture_type(content)
+        if not media_type:
+            raise InvalidInput(
+                "This is no picture that can be kept.",
+                hint="PNG, JPEG, GIF and WebP pictures work.",
+            )
+        if len(content) > PICTURE_LIMIT:
+            raise InvalidInput(
+                f"That picture has {len(content) / 2**20:.1f} MB; "
+                f"{PICTURE_LIMIT // 2**20} MB are the most.",
+                hint="Take a picture of only the part that matters.",
+            )
+        if session_id:
+            await self._mine(session_id)
+        before = await self.pictures(session_id)
+        if len(before) >= PICTURES_LIMIT:
+            raise InvalidInput(f"{PICTURES_LIMIT} pictures are the most for a session.")
+        now = self._clock.now()
+        name = f"screenshot {len(before) + 1}.{media_type.partition('/')[2]}"
+        picture = Attachment(new_id(), session_id, name, media_type, content, now)
+        await self._store.save(picture)
+        if session_id:
+            self._changed(session_id)
+        return picture
+
+    async def pictures(self, session_id: str) -> tuple[Attachment, ...]:
+        """Return the screenshots of a session, or those of the intake for an empty id."""
+        return tuple(
+            one
+            for one in await self._store.attachments(session_id)
+            if one.media_type.startswith("image/")
+        )
+
+    async def remove_picture(self, picture: Attachment) -> None:
+        """Forget a screenshot."""
+        await self._store.forget(picture)
+        if picture.session_id:
+            self._changed(picture.session_id)
 
     async def _session(self, session_id: str) -> Session:
         session = await self._store.session(session_id)
@@ -741,6 +828,7 @@ class FlowPilotEngine:
             await self._context(session),
             await self._store.happenings(session.id),
             active_time(await self._store.segments(session.id), self.me.id, self._clock.now()),
+            await self.pictures(session.id),
         )
 
     async def _happening(
@@ -789,7 +877,7 @@ class FlowPilotEngine:
             session.id,
             "note.txt",
             "text/plain",
-            note.encode("utf-8", "replace"),
+            Redactor().redact(note).text.encode("utf-8", "replace"),
             at,
         )
 

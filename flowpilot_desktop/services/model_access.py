@@ -77,6 +77,7 @@ class ModelAccess:
         self._rules = rules
         self._clock = clock
         self._model: Model | None = None
+        # Closed at the end only: an answer may still be coming through one.
         self._outdated: list[Model] = []
         self._failure: tuple[float, ModelUnavailable] | None = None
         self._end_listening = events.listen(SettingsChanged, self._settings_changed)
@@ -115,8 +116,6 @@ class ModelAccess:
             self._failure = None
         if self._model is None:
             self._model = self._factory(await self._key())
-        while self._outdated:
-            await self._outdated.pop().aclose()
         return self._model
 
     def failed(self, error: ModelError) -> None:

@@ -99,6 +99,7 @@ class Tickets:
         self._adapter_of = ""
         self._making = asyncio.Lock()
         self._end_listening = events.listen(SettingsChanged, self._settings_changed)
+        # Closed at the end only: a request may still be under way through one.
         self._outdated: list[Psa] = []
 
     # The connection
@@ -151,8 +152,6 @@ class Tickets:
         Raises PsaUnreachable without one, and what the keyring raises.
         """
         async with self._making:
-            while self._outdated:
-                await self._outdated.pop().aclose()
             connection = await self.connection()
             if connection is not None and connection_id not in ("", connection.id):
                 raise PsaUnreachable(
