@@ -31,6 +31,16 @@ log = logging.getLogger(__name__)
 
 LOG_BYTES = 1_000_000
 LOG_FILES = 5
+_CHATTY = (
+    "anthropic",
+    "apscheduler",
+    "asyncio",
+    "httpcore",
+    "httpcore2",
+    "httpx",
+    "httpx2",
+    "qasync",
+)
 _LIBRARIES = (
     "PySide6-Essentials",
     "qasync",
@@ -57,7 +67,7 @@ def start_logging(folder: Path, level: str = "INFO") -> Path:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.getLevelNamesMapping().get(level.upper(), logging.INFO))
-    for chatty in ("httpx", "httpcore", "anthropic", "apscheduler", "qasync", "asyncio"):
+    for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     return path
 
