@@ -336,7 +336,7 @@ class Application(QObject):
     def new_session(self) -> None:
         """Show the page on which a session starts."""
         self.window.show_page("sessions")
-        self.intake_page.picker.search.setFocus()
+        self.intake_page.focus_first()
 
     @Slot()
     def set_up(self) -> None:

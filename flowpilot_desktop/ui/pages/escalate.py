@@ -58,6 +58,7 @@ class EscalatePage(QWidget):
         across.addWidget(column, 100)
         across.addStretch(1)
         scroll = QScrollArea(self)
+        scroll.setAccessibleName("Escalation")  # Tab stops here, so that keys can scroll it
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -177,6 +178,7 @@ class EscalatePage(QWidget):
         grid.setVerticalSpacing(px(8))
         grid.setColumnStretch(2, 1)
         self.push = QCheckBox("Send the documentation to the ticket", self.ticket)
+        self.push.setAccessibleName(self.push.text())
         self.push.toggled.connect(self._model.set_push)
         self.minutes = Number(self.ticket)
         self.minutes.setRange(0, _MOST_MINUTES)

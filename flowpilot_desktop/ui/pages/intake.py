@@ -161,6 +161,11 @@ class IntakePage(QWidget):
         rows.addWidget(self.open_list)
         return panel
 
+    def focus_first(self) -> None:
+        """Give the focus to where a session starts: the search, or, without a PSA, the words."""
+        has_search = self.picker.isVisibleTo(self) and self.picker.search.isEnabled()
+        (self.picker.search if has_search else self.words).setFocus()
+
     # Showing
 
     @Slot()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from flowpilot_desktop.core.ticket import Ticket
@@ -60,7 +60,15 @@ class LinkPage(QWidget):
         """Choose a ticket for this session."""
         self._session_id = session_id
         self._model.open()
-        self.picker.search.setFocus()
+        self._focus_search()
+        if not self.picker.search.isEnabled():  # until it is known whether there is a PSA
+            self.back.setFocus()
+            self._model.changed.connect(self._focus_search, Qt.ConnectionType.SingleShotConnection)
+
+    @Slot()
+    def _focus_search(self) -> None:
+        if self.picker.search.isEnabled():
+            self.picker.search.setFocus()
 
     @Slot(object)
     def _choose(self, ticket: Ticket) -> None:

@@ -78,6 +78,7 @@ class ResolvePage(QWidget):
         across.addWidget(column, 100)
         across.addStretch(1)
         scroll = QScrollArea(self)
+        scroll.setAccessibleName("Resolution")  # Tab stops here, so that keys can scroll it
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -171,6 +172,7 @@ class ResolvePage(QWidget):
         grid.setVerticalSpacing(px(8))
         grid.setColumnStretch(2, 1)
         self.push = QCheckBox("Send the documentation to the ticket", self.ticket)
+        self.push.setAccessibleName(self.push.text())
         self.push.toggled.connect(self._model.set_push)
         self.visibility = Choice(self.ticket)
         self.visibility.setAccessibleName("Who can read the note")

@@ -199,6 +199,7 @@ class SettingsPage(QWidget):
         row.addWidget(self.tabs, 1)
         self._sections: dict[str, QWidget] = {}
         scroll = QScrollArea(self)
+        scroll.setAccessibleName("Settings")  # Tab stops here, so that keys can scroll it
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
