@@ -235,6 +235,27 @@ async def test_an_edited_note_leaves_as_edited_and_redacted(desk):
     assert note.payload.text.text.endswith(note.marker)
 
 
+async def test_an_edited_note_is_kept_and_shown_as_it_left(desk):
+    session_id = await started(desk)
+    verification = await desk.engine.ask_verification(session_id)
+    await desk.engine.respond(session_id, verification.id, Response(result=Result.WORKED))
+    choices = DocumentationChoices(note="Fixed.\nPassword for the router: hunter2Xy9")
+    closing = await desk.engine.resolve_session(session_id, "New cable", choices=choices)
+    kept = (await desk.engine.session(session_id)).documentation
+    assert closing.documentation == kept
+    assert kept.startswith("Fixed.")
+    assert "hunter2Xy9" not in kept
+
+
+async def test_an_ended_session_keeps_no_draft(desk):
+    session_id = await started(desk)
+    await desk.engine.abandon_session(session_id)
+    await desk.engine.save_draft(session_id, "note", "typed a moment too late")
+    await desk.engine.save_draft("", "intake", "the next problem")
+    assert await desk.engine.drafts(session_id) == {}
+    assert await desk.engine.drafts("") == {"intake": "the next problem"}
+
+
 async def test_without_a_mapping_the_time_is_in_the_note_and_the_warning_says_why(tmp_path):
     async with open_desk(tmp_path) as desk:
         desk.me = replace(desk.me, email="nobody@elsewhere.example")
