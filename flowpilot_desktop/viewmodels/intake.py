@@ -30,7 +30,9 @@ from flowpilot_desktop.viewmodels.rows import Rows
 from flowpilot_desktop.viewmodels.viewmodel import ViewModel
 
 TYPING_PAUSE = 0.25
-"""Seconds without a key before a search or a draft begins."""
+"""Seconds without a key before a search begins."""
+DRAFT_DELAY = 0.25
+"""Seconds from a key to its draft being saved; typing on does not put it off."""
 CONNECT_TIP = "Connect your PSA in Settings → Integrations"
 FALLBACK_TIP = "Couldn't reach ConnectWise — you can still type the ticket details manually"
 
@@ -186,6 +188,7 @@ class IntakeViewModel(ViewModel):
         self.text = ""
         self.ticket: Ticket | None = None
         self.is_starting = False
+        self._is_unsaved = False
         self.similar: tuple[SimilarSession, ...] = ()
         self.error: FlowPilotError | None = None
         self.saved_at: datetime | None = None
@@ -197,11 +200,11 @@ class IntakeViewModel(ViewModel):
         self.picker.open()
 
     def set_text(self, text: str) -> None:
-        """Take what is typed; it is on the disk within half a second."""
+        """Take what is typed; it is on the disk a quarter of a second later, paused or not."""
         if text != self.text:
             self.text = text
             self.error = None
-            self.tasks.start("draft", self._save_draft())
+            self._keep()
             self.tasks.start("similar", self._find_similar())
             self.changed.emit()
 
@@ -264,8 +267,8 @@ class IntakeViewModel(ViewModel):
             self.error = error
             return
         else:
-            self.tasks.cancel("draft")
-            self.text, self.ticket, self.similar = "", None, ()
+            self._forget_started(intake.text)
+            self.ticket, self.similar = None, ()
             self.started.emit(started.session.id)
         finally:
             self.is_starting = False
@@ -278,9 +281,28 @@ class IntakeViewModel(ViewModel):
             await self._find_similar()
         self.changed.emit()
 
-    async def _save_draft(self) -> None:
-        await asyncio.sleep(TYPING_PAUSE)
-        await self._engine.save_draft("", "intake", self.text)
+    def _forget_started(self, text: str) -> None:
+        """Clear what the session started with; what was typed meanwhile is the next one's."""
+        self.tasks.cancel("draft")
+        rest = self.text.removeprefix(text)
+        self.text = rest if rest.strip() else ""
+        self._is_unsaved = False
+        if self.text:
+            self._keep()
+
+    def _keep(self) -> None:
+        self._is_unsaved = True
+        self.tasks.start_unless_running("draft", self._save_draft(DRAFT_DELAY))
+
+    async def _save_draft(self, delay: float) -> None:
+        await asyncio.sleep(delay)
+        while self._is_unsaved:
+            self._is_unsaved = False  # what is typed during the write goes round again
+            try:
+                await self._engine.save_draft("", "intake", self.text)
+            except BaseException:
+                self._is_unsaved = True
+                raise
 
     async def _find_similar(self) -> None:
         await asyncio.sleep(TYPING_PAUSE)
@@ -295,7 +317,9 @@ class IntakeViewModel(ViewModel):
 
     async def aclose(self) -> None:
         """Keep what was typed last, then end."""
-        if self.tasks.is_running("draft"):
-            await self._engine.save_draft("", "intake", self.text)
-        await self.picker.aclose()
-        await super().aclose()
+        self.tasks.cancel("draft")
+        try:
+            await self._save_draft(0)
+        finally:
+            await self.picker.aclose()
+            await super().aclose()

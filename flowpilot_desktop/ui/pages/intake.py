@@ -186,10 +186,7 @@ class IntakePage(QWidget):
             else "Describe the problem, or paste a log or an error message"
         )
         self.words.setPlaceholderText(placeholder)
-        if model.text != self.words.text and not self.words.hasFocus():
-            self.words.show_text(model.text)
-        elif not model.text and self.words.text:
-            self.words.clear()
+        self.words.show_text(model.text)
         if not model.text:
             self.words_hint.show_text(_HINT)
             self.words_hint.set_tone("muted")
