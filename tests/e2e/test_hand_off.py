@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flowpilot_desktop.core.events import SettingsChanged
-from flowpilot_desktop.core.session import SessionStatus, StepKind
+from flowpilot_desktop.core.session import Question, SessionStatus, StepKind
 from flowpilot_desktop.profile import Profile
 from flowpilot_desktop.services.model_access import KEY_NAME
 from tests.e2e.driver import Technician, at_the_desk, until
@@ -73,9 +73,10 @@ async def escalates(technician: Technician) -> str:
 
 async def answers_badly(technician: Technician) -> None:
     await until(technician._open_card_is_shown, "an open card")
-    step = technician.app.session_model.view.open_step
+    step = technician.view.open_step
+    assert step is not None
     words = "Did not work"
-    if step.kind is StepKind.QUESTION:
+    if isinstance(step.body, Question):
         words = step.body.options[-1].label
     await technician.answers((words,))
 
@@ -102,7 +103,7 @@ async def resolves(technician: Technician) -> None:
     await app.desk.engine.ask_verification(app.session_model.session_id)
 
     def asks() -> bool:
-        step = app.session_model.view.open_step
+        step = technician.view.open_step
         return step is not None and step.kind is StepKind.VERIFICATION
 
     await until(asks, "the verification")
@@ -122,9 +123,13 @@ async def test_a_session_changes_hands_and_its_originator_sees_how_it_ended(tmp_
     with shared_server("plain").database() as database:
         async with two_windows(tmp_path, database) as (jordan, priya):
             session_id = await escalates(jordan)
-            open_card = jordan.app.session_model.view.open_step
+            open_card = jordan.view.open_step
+            assert open_card is not None
             await picks_up(priya, "Continue Where They Left Off")
-            assert priya.app.session_model.view.open_step.id == open_card.id
+            going_on = priya.view.open_step
+            assert going_on is not None
+            assert going_on.id == open_card.id
+            card_id = open_card.id
             model = jordan.app.session_model
             jordan.app.open_session(session_id)
             await until(
@@ -134,11 +139,11 @@ async def test_a_session_changes_hands_and_its_originator_sees_how_it_ended(tmp_
             await jordan.reads("Priya Nair works on this session")
             await answers_badly(priya)
             await until(
-                lambda: any(step.id == open_card.id and step.response for step in model.view.steps),
+                lambda: any(step.id == card_id and step.response for step in jordan.view.steps),
                 "the step to arrive at the originator's",
             )
             await resolves(priya)
-            await until(lambda: model.view.session.status is SessionStatus.ESCALATED, "the end")
+            await until(lambda: jordan.view.session.status is SessionStatus.ESCALATED, "the end")
             await jordan.clicks("History")
             history = jordan.app.history_model
             await until(lambda: history.sessions.rowCount() == 1, "the session in the history")
@@ -158,11 +163,11 @@ async def test_a_fresh_start_tells_claude_what_was_done(tmp_path):
             await app.desk.secrets.write(KEY_NAME, claude.key)
             app.events.publish(SettingsChanged("model.key"))
             await escalates(jordan)
-            done = [step for step in jordan.app.session_model.view.steps if step.response]
+            done = [step for step in jordan.view.steps if step.response]
             await picks_up(priya, "Start Fresh With Context")
             sent = json.dumps(claude.asked()[-1], ensure_ascii=False)
             for step in done:
                 assert step.body.text[:40] in sent
             assert REASON in sent
-            later = [step.body.text for step in app.session_model.view.steps[-1:]]
+            later = [step.body.text for step in priya.view.steps[-1:]]
             assert later[0] not in {step.body.text for step in done}

@@ -82,7 +82,7 @@ class Team:
             psa=self.psa,
             model=model,
             me=me,
-            queue=lambda _: (line, self.there[me.id]),  # type: ignore[arg-type,return-value]  # it passes every call on
+            queue=lambda _: (line, self.there[me.id]),
         ) as desk:
             yield desk
 

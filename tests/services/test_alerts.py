@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import time, timedelta
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def alerts(clock, rules):
     return made
 
 
-def entry(clock, key="1", hop=1, **more):
+def entry(clock: VirtualClock, key: str = "1", hop: int = 1, **more: Any) -> QueueEntry:
     fields = {name: more.pop(name) for name in ("assigned_to", "state") if name in more}
     row = Escalation(
         key,

@@ -1,11 +1,21 @@
 """The hand-off between two desks: real stores, the practice queue, the practice company."""
 
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
 import pytest
 
 from flowpilot_desktop.core.errors import (
     AlreadyPickedUp,
     ClaimLost,
     InvalidInput,
+    ModelError,
+    ModelUnavailable,
     NotAllowed,
     QueueNotOpen,
     QueueUnreachable,
@@ -15,6 +25,12 @@ from flowpilot_desktop.core.escalation import (
     EscalationFilter,
     EscalationState,
     OperationState,
+)
+from flowpilot_desktop.core.ports import (
+    BriefingDraft,
+    Consultation,
+    ModelDescription,
+    StepProgress,
 )
 from flowpilot_desktop.core.push import PushKind, PushState, TimePayload
 from flowpilot_desktop.core.session import (
@@ -26,10 +42,17 @@ from flowpilot_desktop.core.session import (
     Response,
     Result,
     SessionStatus,
+    Step,
+    StepDraft,
     StepKind,
+    Usage,
 )
-from tests.services.desk import CONNECTION, any_answer, diagnose, open_desk
-from tests.services.team import ALEX, KIM, SAM, make_team, two_desks
+from flowpilot_desktop.services.engine import Closing
+from flowpilot_desktop.services.escalations import QueueEntry
+from tests.clock import VirtualClock
+from tests.services.desk import CONNECTION, Desk, any_answer, diagnose, open_desk
+from tests.services.team import ALEX, KIM, SAM, Team, make_team, two_desks
+from tests.simulators.postgres import shared_server
 
 PRINTER = "12352"
 
@@ -40,7 +63,7 @@ async def desks(tmp_path):
         yield opened
 
 
-async def work(desk, session_id, cards=3, minutes=4):
+async def work(desk: Desk, session_id: str, cards: int = 3, minutes: int = 4) -> Step | None:
     """Answer some cards, none of them well, and leave the next one open."""
     for _ in range(cards):
         step = await desk.engine.next_step(session_id)
@@ -53,30 +76,31 @@ async def work(desk, session_id, cards=3, minutes=4):
     return await desk.engine.next_step(session_id)
 
 
-async def begun(desk, text="since the update", ticket=PRINTER):
+async def begun(desk: Desk, text: str = "since the update", ticket: str = PRINTER) -> str:
     intake = Intake(text, CONNECTION.id if ticket else "", ticket)
     return (await desk.engine.start_session(intake)).session.id
 
 
-async def escalated(desk, **more):
+async def escalated(desk: Desk, **more: Any) -> tuple[str, Step]:
     session_id = await begun(desk)
     open_card = await work(desk, session_id)
+    assert open_card is not None
     await desk.escalations.escalate(session_id, "I need somebody with rights", **more)
     await desk.escalations.settled()
     return session_id, open_card
 
 
-async def waiting_for(desk):
+async def waiting_for(desk: Desk) -> QueueEntry:
     await desk.escalations.refresh()
     (entry,) = (await desk.escalations.queue()).entries
     return entry
 
 
-async def status(desk, session_id):
+async def status(desk: Desk, session_id: str) -> SessionStatus:
     return (await desk.engine.session(session_id)).session.status
 
 
-async def finish(desk, session_id):
+async def finish(desk: Desk, session_id: str) -> Closing:
     """Verify that it holds, and resolve."""
     waiting = (await desk.engine.session(session_id)).open_step
     if waiting is not None and waiting.kind is not StepKind.VERIFICATION:
@@ -448,9 +472,7 @@ async def test_a_silent_handlers_session_can_be_put_back_by_its_originator(desks
     assert await status(alex, session_id) is SessionStatus.REQUESTING_ESCALATION
 
 
-def uuid_of(entry):
-    from uuid import UUID
-
+def uuid_of(entry: QueueEntry) -> UUID:
     return UUID(entry.escalation.id)
 
 
@@ -481,3 +503,185 @@ async def test_an_escalation_that_is_refused_is_parked_and_can_be_taken_back(des
     await sam.escalations.escalate(second, "why")
     await sam.escalations.settled()
     assert [r.row.state.value for r in team.server.records.values()] == [EscalationState.OPEN.value]
+
+
+class SlowMind:
+    """A model that writes briefings when it is told to, and proposes nothing."""
+
+    def __init__(self) -> None:
+        self.may_answer = asyncio.Event()
+        self.asked: list[str] = []
+        self.error: ModelError | None = None
+
+    async def briefing(self, consultation: Consultation) -> BriefingDraft:
+        self.asked.append("".join(turn.text.text for turn in consultation.turns))
+        await self.may_answer.wait()
+        if self.error is not None:
+            raise self.error
+        return BriefingDraft(("A tray sensor",), ("Swap the tray",), usage=Usage(10, 20))
+
+    def next_step(self, consultation: Consultation) -> AsyncGenerator[StepProgress | StepDraft]:
+        raise ModelUnavailable("Not today.", reason="unreachable")
+
+    async def models(self) -> tuple[ModelDescription, ...]:
+        return ()
+
+    async def aclose(self) -> None:
+        pass
+
+
+def package_of(team: Team) -> Any:
+    (record,) = team.server.records.values()
+    return json.loads(record.packages[-1].payload)["hand_off"]
+
+
+async def turned(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - any condition
+            await asyncio.sleep(0)
+
+
+async def test_a_briefing_that_comes_in_time_goes_along(tmp_path):
+    team, mind = make_team(tmp_path), SlowMind()
+    async with team.desk(SAM, model=mind) as sam:
+        session_id = await begun(sam)
+        await sam.engine.add_note(session_id, "The tray is new")
+        await sam.escalations.escalate(session_id, "I need help")
+        await turned(lambda: mind.asked)
+        await sam.escalations.run_due()
+        assert not team.server.records
+        mind.may_answer.set()
+        await sam.escalations.settled()
+        assert package_of(team)["next_steps"][0] == "Swap the tray"
+        assert "A tray sensor" in [one["text"] for one in package_of(team)["hypotheses"]]
+        assert "The tray is new" in mind.asked[0]
+        assert (await sam.store.usage(session_id=session_id)).calls == 1
+
+
+async def test_a_slow_briefing_holds_nothing_up_beyond_its_time(tmp_path):
+    team, mind = make_team(tmp_path), SlowMind()
+    async with team.desk(SAM, model=mind) as sam:
+        session_id = await begun(sam)
+        await sam.escalations.escalate(session_id, "I need help")
+        await turned(lambda: mind.asked)
+        team.clock.advance(seconds=14)
+        await sam.escalations.run_due()
+        assert not team.server.records
+        assert await sam.escalations.next_due() == team.clock.now() + timedelta(seconds=1)
+        team.clock.advance(seconds=1)
+        await sam.escalations.run_due()
+        assert len(team.server.records) == 1
+        before = package_of(team)
+        mind.may_answer.set()
+        await sam.escalations.settled()
+        assert package_of(team) == before
+
+
+async def test_a_briefing_that_fails_lets_the_escalation_go_at_once(tmp_path):
+    team, mind = make_team(tmp_path), SlowMind()
+    mind.may_answer.set()
+    mind.error = ModelUnavailable("Overloaded.", reason="overloaded")
+    async with team.desk(SAM, model=mind) as sam:
+        await sam.escalations.escalate(await begun(sam), "I need help")
+        await sam.escalations.settled()
+        assert len(team.server.records) == 1
+
+
+async def test_what_the_package_came_without_is_filled_in_where_it_is_picked_up(tmp_path):
+    team, mind = make_team(tmp_path), SlowMind()
+    async with team.desk(SAM) as sam, team.desk(ALEX, model=mind) as alex:
+        session_id = await begun(sam)
+        await sam.engine.add_note(session_id, "The tray is new")
+        await sam.escalations.escalate(session_id, "I need help")
+        await sam.escalations.settled()
+        entry = await waiting_for(alex)
+        await alex.escalations.pick_up(entry.escalation.id)
+        card = (await alex.engine.session(session_id)).open_step
+        assert card is not None
+        assert isinstance(card.body, Briefing)
+        assert card.body.next_steps == ()
+        mind.may_answer.set()
+        await alex.escalations.settled()
+        filled = (await alex.engine.session(session_id)).open_step
+        assert filled is not None
+        assert isinstance(filled.body, Briefing)
+        assert filled.body.next_steps == ("Swap the tray",)
+
+
+class PowerCut(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("cut_at", range(12))
+async def test_a_power_cut_between_any_two_writes_loses_and_doubles_nothing(tmp_path, cut_at):
+    """Cut the desk at its n-th write from the escalation on; the next start goes on."""
+    team = make_team(tmp_path)
+    session_id = ""
+    writes = 0
+    with contextlib.suppress(PowerCut):
+        async with team.desk(SAM) as sam:
+            session_id = await begun(sam)
+            await work(sam, session_id)
+            save = sam.store.save
+
+            async def cut(*records: Any, **more: Any) -> None:
+                nonlocal writes
+                writes += 1
+                if writes > cut_at:
+                    raise PowerCut
+                await save(*records, **more)
+
+            sam.store.save = cut  # type: ignore[method-assign]  # the plug
+            try:
+                await sam.escalations.escalate(session_id, "I need help")
+                for _ in range(3):
+                    await sam.escalations.run_due()
+            finally:
+                for task in tuple(sam.escalations._running):
+                    task.cancel()
+                await asyncio.gather(*sam.escalations._running, return_exceptions=True)
+                sam.escalations._running.clear()
+                sam.store.save = save  # type: ignore[method-assign]  # for closing the folder
+    async with team.desk(SAM) as sam:
+        team.clock.advance(minutes=1)
+        await sam.escalations.run_due()
+        await sam.escalations.settled()
+        now = await status(sam, session_id)
+        notes = [i for i in await sam.store.push_items(session_id) if i.kind is PushKind.NOTE]
+        if now is SessionStatus.ACTIVE:
+            assert not team.server.records
+            assert not notes
+            await sam.escalations.escalate(session_id, "I need help")
+            await sam.escalations.settled()
+        assert await status(sam, session_id) is SessionStatus.REQUESTING_ESCALATION
+        assert len(team.server.records) == 1
+        assert not await sam.store.queue_operations()
+
+
+@pytest.mark.parametrize("kind", ["plain"])
+async def test_a_hand_off_over_a_real_postgres(tmp_path, kind):
+    clock = VirtualClock(datetime.now(UTC))
+    with shared_server(kind).database() as database:
+        there = database.add_team()
+        invitations = [database.invite(there, one.name).token() for one in (SAM, ALEX)]
+        async with (
+            open_desk(tmp_path / "a", clock=clock, me=SAM, invitation=invitations[0]) as sam,
+            open_desk(tmp_path / "b", clock=clock, me=ALEX, invitation=invitations[1]) as alex,
+        ):
+            session_id, _ = await escalated(sam)
+            entry = await waiting_for(alex)
+            assert entry.raised_by == SAM.name
+            await alex.escalations.pick_up(
+                entry.escalation.id, "I take it", resume_mode=BRIEFING_CONTINUE
+            )
+            await alex.engine.add_note(session_id, "Looked at the driver")
+            await alex.escalations.settled()
+            await sam.escalations.refresh()
+            (followed,) = (await sam.escalations.queue()).entries
+            assert followed.handler == ALEX.name
+            assert followed.escalation.read_back == "I take it"
+            texts = [step.body.text for step in (await sam.engine.session(session_id)).steps]
+            assert "Looked at the driver" in texts
+            await finish(alex, session_id)
+            await sam.escalations.refresh()
+            assert await status(sam, session_id) is SessionStatus.ESCALATED
