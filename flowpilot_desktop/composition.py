@@ -248,6 +248,7 @@ def _model_rules(settings: Settings) -> ModelRules:
     return ModelRules(
         budget_micros=settings.monthly_budget_micros,
         never_send=frozenset(settings.never_send),
+        sends_pictures=settings.screenshots_may_be_sent,
         prices={
             name: Price(price.input, price.output, price.cache_write, price.cache_read)
             for name, price in settings.prices.items()

@@ -22,3 +22,21 @@ class Attachment:
     def sha256(self) -> str:
         """The digest of the content in hexadecimal."""
         return hashlib.sha256(self.content).hexdigest()
+
+
+PICTURE_LIMIT = 5 * 2**20
+"""Bytes of a picture; what a model takes at most."""
+PICTURES_LIMIT = 10
+"""Pictures of one session."""
+_BEGINNINGS = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+)
+
+
+def picture_type(content: bytes) -> str:
+    """Return the media type that the first bytes tell, or an empty string for no picture."""
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for start, kind in _BEGINNINGS if content.startswith(start)), "")

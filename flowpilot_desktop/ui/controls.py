@@ -483,6 +483,7 @@ class AnswerEdit(QPlainTextEdit):
     submitted = Signal()
     shortened = Signal(int)
     left = Signal()
+    pictured = Signal(object)
 
     def __init__(
         self,
@@ -531,8 +532,19 @@ class AnswerEdit(QPlainTextEdit):
         else:
             super().keyPressEvent(event)
 
+    def canInsertFromMimeData(self, source: QMimeData) -> bool:
+        """Take text, and pictures by paste or drop."""
+        return source.hasText() or source.hasImage() or source.hasUrls()
+
     def insertFromMimeData(self, source: QMimeData) -> None:
-        """Paste plain text only; endless lines are broken, for laying them out takes minutes."""
+        """Paste plain text only; endless lines are broken, for laying them out takes minutes.
+
+        A picture is no text: ``pictured`` hands it on.
+        """
+        is_file = any(url.isLocalFile() for url in source.urls())
+        if is_file or (source.hasImage() and not source.hasText()):
+            self.pictured.emit(source)
+            return
         cursor = self.textCursor()
         replaced = cursor.selectionEnd() - cursor.selectionStart()
         room = max(0, _TEXT_LIMIT - (self.document().characterCount() - 1 - replaced))

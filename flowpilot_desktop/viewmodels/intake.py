@@ -13,6 +13,7 @@ from datetime import datetime
 
 from PySide6.QtCore import QObject, Signal
 
+from flowpilot_desktop.core.attachment import Attachment
 from flowpilot_desktop.core.errors import FlowPilotError
 from flowpilot_desktop.core.events import ReachChanged, SettingsChanged, System
 from flowpilot_desktop.core.history import SimilarSession
@@ -187,6 +188,7 @@ class IntakeViewModel(ViewModel):
         self.picker.changed.connect(self.changed)
         self.text = ""
         self.ticket: Ticket | None = None
+        self.pictures: tuple[Attachment, ...] = ()
         self.is_starting = False
         self._is_unsaved = False
         self.similar: tuple[SimilarSession, ...] = ()
@@ -246,7 +248,17 @@ class IntakeViewModel(ViewModel):
     @property
     def can_start(self) -> bool:
         """Whether there is anything to start from."""
-        return not self.is_starting and (self.ticket is not None or bool(self.text.strip()))
+        has_any = self.ticket is not None or bool(self.text.strip()) or bool(self.pictures)
+        return not self.is_starting and has_any
+
+    def attach_pictures(self, pictures: list[bytes]) -> None:
+        """Keep screenshots for the session to be started."""
+        if pictures:
+            self.tasks.start("pictures", self._attach(pictures))
+
+    def remove_picture(self, picture: Attachment) -> None:
+        """Forget a screenshot."""
+        self.tasks.start("pictures", self._remove_picture(picture))
 
     def start(self) -> None:
         """Begin the session; a second click begins no second one."""
@@ -261,6 +273,7 @@ class IntakeViewModel(ViewModel):
                 text=self.text,
                 connection_id=self.picker.connection_id if self.ticket else "",
                 ticket_id=self.ticket.id if self.ticket else "",
+                attachment_ids=tuple(one.id for one in self.pictures),
             )
             started = await self._engine.start_session(intake)
         except FlowPilotError as error:
@@ -268,13 +281,28 @@ class IntakeViewModel(ViewModel):
             return
         else:
             self._forget_started(intake.text)
-            self.ticket, self.similar = None, ()
+            self.ticket, self.similar, self.pictures = None, (), ()
             self.started.emit(started.session.id)
         finally:
             self.is_starting = False
             self.changed.emit()
 
+    async def _attach(self, pictures: list[bytes]) -> None:
+        try:
+            for picture in pictures:
+                await self._engine.attach_picture("", picture)
+        except FlowPilotError as error:
+            self.error = error
+        self.pictures = await self._engine.pictures("")
+        self.changed.emit()
+
+    async def _remove_picture(self, picture: Attachment) -> None:
+        await self._engine.remove_picture(picture)
+        self.pictures = await self._engine.pictures("")
+        self.changed.emit()
+
     async def _restore(self) -> None:
+        self.pictures = await self._engine.pictures("")
         text = (await self._engine.drafts("")).get("intake", "")
         if text and not self.text:
             self.text = text

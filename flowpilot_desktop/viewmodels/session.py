@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, QTimer, Slot
 
+from flowpilot_desktop.core.attachment import Attachment
 from flowpilot_desktop.core.errors import FlowPilotError
 from flowpilot_desktop.core.events import Events, PushChanged, SessionChanged
 from flowpilot_desktop.core.lifecycle import TRANSITIONS, Verb, has_role
@@ -68,6 +69,18 @@ class SessionEngine(Protocol):
 
     async def agree_to_spend(self) -> None:
         """Say that yes."""
+        ...
+
+    async def attach_picture(self, session_id: str, content: bytes) -> Attachment:
+        """Keep a screenshot."""
+        ...
+
+    async def pictures(self, session_id: str) -> tuple[Attachment, ...]:
+        """Return the screenshots."""
+        ...
+
+    async def remove_picture(self, picture: Attachment) -> None:
+        """Forget a screenshot."""
         ...
 
     async def drafts(self, session_id: str) -> dict[str, str]:
@@ -144,6 +157,7 @@ class SessionViewModel(ViewModel):
         self.session_id = session_id
         self.view: SessionView | None = None
         self.drafts: dict[str, str] = {}
+        self.pictures: tuple[Attachment, ...] = ()
         self.load_error: FlowPilotError | None = None
         self.think_error: FlowPilotError | None = None
         self.progress: StepProgress | None = None
@@ -311,6 +325,16 @@ class SessionViewModel(ViewModel):
         """Send documentation that failed once more."""
         self._verb(self._retry_push(self.session_id), "retry")
 
+    def attach_pictures(self, pictures: list[bytes]) -> None:
+        """Keep screenshots with the session."""
+        if pictures and self.is_live:
+            self._verb(self._attach(pictures))
+
+    @Slot(object)
+    def remove_picture(self, picture: Attachment) -> None:
+        """Forget a screenshot."""
+        self._verb(self._remove_picture(picture))
+
     def draft(self, where: str, text: str) -> None:
         """Keep text typed but not sent: a step's id or ``NOTE`` says where."""
         if self.session_id:
@@ -354,6 +378,7 @@ class SessionViewModel(ViewModel):
             if begins:
                 await self._engine.work_on(session_id)
                 drafts = await self._engine.drafts(session_id)
+                self.pictures = await self._engine.pictures(session_id)
                 unsaved = {w: text for (s, w), text in self._unsaved.items() if s == session_id}
                 self.drafts = drafts | unsaved
             self._is_outdated = True
@@ -477,6 +502,24 @@ class SessionViewModel(ViewModel):
         await self._engine.resume_session(session_id)
         self._show(await self._engine.session(session_id))
         self._go_on()
+
+    async def _attach(self, pictures: list[bytes]) -> None:
+        session_id = self.session_id
+        try:
+            for picture in pictures:
+                await self._engine.attach_picture(session_id, picture)
+        finally:
+            await self._read_pictures(session_id)
+
+    async def _remove_picture(self, picture: Attachment) -> None:
+        await self._engine.remove_picture(picture)
+        await self._read_pictures(picture.session_id)
+
+    async def _read_pictures(self, session_id: str) -> None:
+        found = await self._engine.pictures(session_id)
+        if session_id == self.session_id:
+            self.pictures = found
+            self.changed.emit()
 
     async def _agree_to_spend(self) -> None:
         await self._engine.agree_to_spend()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
+from flowpilot_desktop.core.attachment import Attachment
 from flowpilot_desktop.core.errors import FlowPilotError
 from flowpilot_desktop.core.events import Events, SessionChanged
 from flowpilot_desktop.core.lifecycle import Verb, moved
@@ -30,6 +31,7 @@ class DoubleEngine:
         self.error: FlowPilotError | None = None
         self.words = ""
         self.is_asking = False
+        self.shots: tuple[Attachment, ...] = ()
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -50,6 +52,19 @@ class DoubleEngine:
     async def agree_to_spend(self) -> None:
         await self._pass("agree_to_spend")
         self.is_asking, self.words = False, ""
+
+    async def attach_picture(self, session_id: str, content: bytes) -> Attachment:
+        await self._pass("attach_picture")
+        name = f"screenshot {len(self.shots) + 1}.png"
+        shot = Attachment(name, session_id, name, "image/png", content, samples.NOW)
+        self.shots = (*self.shots, shot)
+        return shot
+
+    async def pictures(self, session_id: str) -> tuple[Attachment, ...]:
+        return self.shots
+
+    async def remove_picture(self, picture: Attachment) -> None:
+        self.shots = tuple(one for one in self.shots if one != picture)
 
     async def drafts(self, session_id: str) -> dict[str, str]:
         return dict(self.saved)

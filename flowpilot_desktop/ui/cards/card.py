@@ -103,6 +103,7 @@ class StepCard(FeedCard):
     answered = Signal(str, object)
     drafted = Signal(str, str)
     left = Signal()
+    pictured = Signal(object)
     correction_wanted = Signal(str)
 
     tone: ClassVar[str] = ""
@@ -185,6 +186,7 @@ class StepCard(FeedCard):
         edit.show_text(self.content.draft)
         edit.textChanged.connect(self._draft)
         edit.left.connect(self.left)
+        edit.pictured.connect(self.pictured)
         self._edit = edit
         return edit
 

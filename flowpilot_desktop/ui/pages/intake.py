@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import QMimeData, Qt, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
+from flowpilot_desktop.core.attachment import Attachment
 from flowpilot_desktop.core.history import SessionListing, SimilarSession
 from flowpilot_desktop.core.ticket import Ticket
 from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button, announce
@@ -12,6 +13,7 @@ from flowpilot_desktop.ui.lists import RowList, RowWords
 from flowpilot_desktop.ui.pages.tickets import TicketPickerView
 from flowpilot_desktop.ui.text import ElidedText, PlainText
 from flowpilot_desktop.ui.theme import theme
+from flowpilot_desktop.ui.thumbnails import Thumbnails, pictures_of
 from flowpilot_desktop.ui.words import (
     STATUS_BADGES,
     ago,
@@ -141,7 +143,11 @@ class IntakePage(QWidget):
         )
         self.words.textChanged.connect(self._typed)
         self.words.submitted.connect(self._start)
+        self.words.pictured.connect(self._attach)
         rows.addWidget(self.words)
+        self.thumbnails = Thumbnails(panel)
+        self.thumbnails.removed.connect(self._remove_picture)
+        rows.addWidget(self.thumbnails)
         self.words.shortened.connect(self._tell_shortened)
         self.words_hint = PlainText(_HINT, panel, role="small", tone="muted")
         rows.addWidget(self.words_hint)
@@ -190,6 +196,7 @@ class IntakePage(QWidget):
         if not model.text:
             self.words_hint.show_text(_HINT)
             self.words_hint.set_tone("muted")
+        self.thumbnails.show_pictures(model.pictures)
         self.start.show_text("Starting…" if model.is_starting else model.start_label)
         self.start.setEnabled(model.can_start)
         self.error.show_text(
@@ -239,6 +246,14 @@ class IntakePage(QWidget):
         announce(self.words, self.words_hint.text())
 
     # Doing
+
+    @Slot(object)
+    def _attach(self, source: QMimeData) -> None:
+        self._model.attach_pictures(pictures_of(source))
+
+    @Slot(object)
+    def _remove_picture(self, picture: Attachment) -> None:
+        self._model.remove_picture(picture)
 
     @Slot()
     def _typed(self) -> None:

@@ -7,7 +7,7 @@ the window knows which page comes next.
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QMimeData, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QAction, QHideEvent, QKeyEvent, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
@@ -26,6 +26,7 @@ from flowpilot_desktop.ui.feed import Feed, FeedItem
 from flowpilot_desktop.ui.pages.session_side import SessionSide
 from flowpilot_desktop.ui.text import ElidedText
 from flowpilot_desktop.ui.theme import theme
+from flowpilot_desktop.ui.thumbnails import Thumbnails, pictures_of
 from flowpilot_desktop.viewmodels.session import NOTE, SessionViewModel
 
 _NOTE_WORDS = "What did you do or see? (Enter to log)"
@@ -84,6 +85,7 @@ class SessionPage(QWidget):
         centre.addWidget(self._head_frame)
         centre.addWidget(self._banners)
         centre.addWidget(self.feed, 1)
+        centre.addWidget(self._build_thumbnails())
         centre.addWidget(self._build_composer())
         centre.addWidget(self._build_foot())
         self._side_frame = QFrame(self)
@@ -108,6 +110,11 @@ class SessionPage(QWidget):
     def page_title(self) -> str:
         """What the window's title says after "FlowPilot"."""
         return self._title
+
+    def _build_thumbnails(self) -> Thumbnails:
+        self.thumbnails = Thumbnails(self)
+        self.thumbnails.removed.connect(self.viewmodel.remove_picture)
+        return self.thumbnails
 
     def _build_banners(self) -> Banners:
         self._dismissed_advice = ""
@@ -153,6 +160,7 @@ class SessionPage(QWidget):
         self._note.submitted.connect(self._log_note)
         self._note.textChanged.connect(self._draft_note)
         self._note.left.connect(self.viewmodel.flush_drafts)
+        self._note.pictured.connect(self._attach)
         self._log = Button("Log", variant="primary", parent=self._composer)
         self._log.setAccessibleName("Log this step")
         self._log.clicked.connect(self._log_note)
@@ -302,6 +310,7 @@ class SessionPage(QWidget):
         self._render_head(view)
         self._render_feed(view)
         self._render_foot(view)
+        self.thumbnails.show_pictures(model.pictures if model.is_live else ())
         if view is not None:
             self.side.show_view(view, busy=model.is_busy, can_link=model.is_live)
         self._place_side()
@@ -461,6 +470,7 @@ class SessionPage(QWidget):
         card.answered.connect(self.viewmodel.answer)
         card.drafted.connect(self.viewmodel.draft)
         card.left.connect(self.viewmodel.flush_drafts)
+        card.pictured.connect(self._attach)
         card.correction_wanted.connect(self.correct)
         return card
 
@@ -678,6 +688,10 @@ class SessionPage(QWidget):
                 model.retry_push()
             case "new":
                 self.new_requested.emit()
+
+    @Slot(object)
+    def _attach(self, source: QMimeData) -> None:
+        self.viewmodel.attach_pictures(pictures_of(source))
 
     @Slot(str)
     def _act_on_banner(self, key: str) -> None:

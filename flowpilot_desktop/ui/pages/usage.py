@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
+from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from flowpilot_desktop.core.usage import DailyUsage, SessionUsage, UsageTotal
@@ -90,6 +90,13 @@ class CostChart(QWidget):
         painter.end()
 
 
+class BudgetMeter(Meter):
+    """A bar that warns from the tick on, where Claude asks before it goes on."""
+
+    def _colour(self) -> QColor:
+        return theme().colour("amber" if self._value >= self._tick else "accent")
+
+
 class UsagePanel(QFrame):
     """The account in words, against the budget, as a chart, and by session."""
 
@@ -104,7 +111,7 @@ class UsagePanel(QFrame):
         self.month = PlainText("", self, role="title")
         self.tokens = PlainText("", self, tone="muted")
         self.today = PlainText("", self, tone="muted")
-        self.meter = Meter(_ASK_FROM, self)
+        self.meter = BudgetMeter(_ASK_FROM, self)
         self.budget = PlainText("", self, role="small", tone="muted")
         self.chart = CostChart(self)
         for widget in (

@@ -1,0 +1,99 @@
+"""Pastes and screenshots through the engine: read, kept, and sent only where they may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flowpilot_desktop.core.attachment import PICTURE_LIMIT
+from flowpilot_desktop.core.errors import InvalidInput
+from flowpilot_desktop.core.session import Intake, IntakeType, Response
+from flowpilot_desktop.services.model_access import ModelRules
+from tests.core.test_evidence import IPCONFIG, LOG, PROSE
+from tests.services.desk import open_desk
+from tests.services.mind import begun, open_desk_with_claude
+from tests.simulators.claude import ClaudeSimulator, running
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
+
+
+@pytest.fixture
+def simulator() -> Iterator[ClaudeSimulator]:
+    with running() as simulator:
+        yield simulator
+
+
+async def test_a_log_in_the_intake_becomes_facts_and_is_kept_whole(
+    simulator: ClaudeSimulator, tmp_path: Path
+):
+    async with open_desk_with_claude(tmp_path, simulator) as desk:
+        started = await desk.engine.start_session(Intake(LOG))
+        session = started.session
+        assert session.intake.type is IntakeType.LOG_PASTE
+        assert session.problem_summary == "It began after lunch."
+        assert "0x80070005 (9 times)" in session.intake.text
+        assert len(session.intake.text) < 2_000
+        (kept,) = await desk.store.attachments(session.id)
+        assert kept.content.decode() == LOG
+        assert kept.name in session.intake.text
+        await desk.engine.next_step(session.id)
+        sent = str(simulator.asked()[0])
+        assert "0x80070005" in sent
+        assert "INFO job 33 queued" not in sent
+
+
+async def test_pastes_in_answers_and_notes_are_read_and_own_words_are_left_alone(
+    simulator: ClaudeSimulator, tmp_path: Path
+):
+    async with open_desk_with_claude(tmp_path, simulator) as desk:
+        session_id = await begun(desk)
+        step = await desk.engine.next_step(session_id)
+        assert step is not None
+        done = await desk.engine.respond(session_id, step.id, Response(text=IPCONFIG))
+        assert done.response is not None
+        assert "DNS servers: 192.0.2.53, 198.51.100.53" in done.response.text
+        await desk.engine.add_note(session_id, LOG)
+        note = await desk.engine.add_note(session_id, PROSE)
+        assert note.body.text == PROSE
+        kept = {one.name: one.content.decode() for one in await desk.store.attachments(session_id)}
+        assert kept == {
+            "step 1, IP configuration 1.txt": IPCONFIG,
+            "note, log 2.txt": LOG,
+        }
+
+
+@pytest.mark.parametrize("consent", [False, True])
+async def test_screenshots_leave_only_with_consent(
+    simulator: ClaudeSimulator, tmp_path: Path, consent: bool
+):
+    rules = ModelRules(sends_pictures=consent)
+    async with open_desk_with_claude(tmp_path, simulator, rules=rules) as desk:
+        picture = await desk.engine.attach_picture("", PNG)
+        intake = Intake("nothing prints", attachment_ids=(picture.id,))
+        session_id = (await desk.engine.start_session(intake)).session.id
+        assert await desk.engine.pictures("") == ()
+        await desk.engine.attach_picture(session_id, PNG)
+        assert [one.name for one in await desk.engine.pictures(session_id)] == [
+            "screenshot 1.png",
+            "screenshot 2.png",
+        ]
+        await desk.engine.next_step(session_id)
+        first = simulator.asked()[0]["messages"][0]["content"]
+        images = [part for part in first if part["type"] == "image"]
+        assert len(images) == (2 if consent else 0)
+
+
+async def test_what_is_no_picture_or_too_large_is_refused_with_words(tmp_path: Path):
+    async with open_desk(tmp_path) as desk:
+        for content in (b"MZ\x90", b"", PNG + bytes(PICTURE_LIMIT)):
+            with pytest.raises(InvalidInput):
+                await desk.engine.attach_picture("", content)
+        for _ in range(10):
+            await desk.engine.attach_picture("", PNG)
+        with pytest.raises(InvalidInput):
+            await desk.engine.attach_picture("", PNG)
+        for picture in await desk.engine.pictures(""):
+            await desk.engine.remove_picture(picture)
+        assert await desk.engine.pictures("") == ()
