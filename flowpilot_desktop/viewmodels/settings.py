@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 
 from flowpilot_desktop.core.errors import FlowPilotError, InvalidInput
 from flowpilot_desktop.core.events import Events, SettingsChanged
@@ -40,7 +40,14 @@ class PsaForm:
 
 
 class SettingsViewModel(ViewModel):
-    """Settings, connections, and the self-test."""
+    """Settings, connections, and the self-test.
+
+    ``psa_connected`` and ``model_key_kept`` tell that what was typed is in the keyring: only now
+    do the fields need it no longer.
+    """
+
+    psa_connected = Signal()
+    model_key_kept = Signal()
 
     def __init__(
         self,
@@ -220,11 +227,18 @@ class SettingsViewModel(ViewModel):
         try:
             connection = self._connection_of(form)
             keys = None
-            if form.public_key.strip() or form.private_key.strip():
+            if bool(form.public_key.strip()) != bool(form.private_key.strip()):
+                missing = "private" if form.public_key.strip() else "public"
+                raise InvalidInput(
+                    f"The {missing} key is missing.",
+                    hint="Keys come in pairs. Leave both fields empty to use the kept ones.",
+                )
+            if form.public_key.strip():
                 keys = PsaKeys(form.public_key.strip(), form.private_key.strip())
             self.psa_test = await self._engine.tickets.test(connection, keys)
             if keep:
                 await self._engine.tickets.connect(connection, keys)
+                self.psa_connected.emit()
                 await self._open()
                 if self.connection is not None:
                     self.mapping = await self._engine.tickets.mapping(
@@ -249,6 +263,7 @@ class SettingsViewModel(ViewModel):
             self.model_error = error
             return
         self.has_model_key = True
+        self.model_key_kept.emit()
         self._events.publish(SettingsChanged("model.key"))
         await self._test_model()
 

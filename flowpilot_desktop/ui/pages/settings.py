@@ -313,6 +313,7 @@ class SettingsPage(QWidget):
         )
         self.psa_test = Button("Test", icon="verification", parent=panel)
         self.psa_test.clicked.connect(self._test_psa)
+        self._model.psa_connected.connect(self._forget_keys)
         self.psa_connect = Button("Connect", icon="link", variant="primary", parent=panel)
         self.psa_connect.clicked.connect(self._connect_psa)
         self.psa_disconnect = Button("Disconnect", variant="quiet", parent=panel)
@@ -354,6 +355,7 @@ class SettingsPage(QWidget):
         rows.addLayout(self._form(("Key", self.model_key)))
         self.model_keep = Button("Keep and test", icon="key", variant="primary", parent=panel)
         self.model_keep.clicked.connect(self._keep_model_key)
+        self._model.model_key_kept.connect(self.model_key.clear)
         self.model_test = Button("Test", icon="verification", parent=panel)
         self.model_test.clicked.connect(self._model.test_model)
         self.model_forget = Button("Forget the key", variant="quiet", parent=panel)
@@ -504,12 +506,15 @@ class SettingsPage(QWidget):
     @Slot()
     def _connect_psa(self) -> None:
         self._model.connect_psa(self._psa_form())
+
+    @Slot()
+    def _forget_keys(self) -> None:
+        self.public_key.clear()
         self.private_key.clear()
 
     @Slot()
     def _keep_model_key(self) -> None:
         self._model.keep_model_key(self.model_key.text())
-        self.model_key.clear()
 
     @Slot()
     def _find_members(self) -> None:
