@@ -63,13 +63,6 @@ class Theme(StrEnum):
     DARK = "dark"
 
 
-class Density(StrEnum):
-    """How much room things take."""
-
-    COMFORTABLE = "comfortable"
-    COMPACT = "compact"
-
-
 class LogLevel(StrEnum):
     """How much is written to the log."""
 
@@ -324,14 +317,6 @@ class Settings:
             (Theme.LIGHT, "Light"),
             (Theme.DARK, "Dark"),
         ],
-    )
-    density = Setting(
-        "appearance.density",
-        Density.COMFORTABLE,
-        section=Section.APPEARANCE,
-        title="Density",
-        help="Compact fits more on a small screen.",
-        choices=[(Density.COMFORTABLE, "Comfortable"), (Density.COMPACT, "Compact")],
     )
     zoom = Setting(
         "appearance.zoom",

@@ -56,7 +56,7 @@ class HistoryViewModel(ViewModel):
         """Show another tab."""
         if which is not self.which:
             self.which = which
-            self.reload()
+            self.tasks.start("load", self._load(0))
 
     def search(self, text: str) -> None:
         """Search once the technician pauses typing."""
@@ -65,8 +65,8 @@ class HistoryViewModel(ViewModel):
             self.tasks.start("load", self._load(TYPING_PAUSE))
 
     def reload(self) -> None:
-        """Read the list again."""
-        self.tasks.start("load", self._load(0))
+        """Read the list again, as far as it was read already."""
+        self.tasks.start("load", self._load(0, limit=len(self.sessions.rows)))
 
     def more(self) -> None:
         """Append the next page."""
@@ -81,20 +81,21 @@ class HistoryViewModel(ViewModel):
         """Try failed documentation again."""
         self.tasks.start_unless_running("retry", self._engine.retry_psa_push(session_id))
 
-    async def _load(self, pause: float, offset: int = 0) -> None:
+    async def _load(self, pause: float, offset: int = 0, limit: int = 0) -> None:
+        limit = max(PAGE, limit)
         if pause:
             await asyncio.sleep(pause)
         self.is_loading = True
         self.changed.emit()
         try:
-            found = await self._engine.sessions(self.which, self.search_text, PAGE, offset)
+            found = await self._engine.sessions(self.which, self.search_text, limit, offset)
         except FlowPilotError as error:
             self.error = error
         else:
             self.error = None
             before = self.sessions.rows if offset else ()
             self.sessions.show((*before, *found))
-            self.has_more = len(found) == PAGE
+            self.has_more = len(found) == limit
             self._is_stale = False
         finally:
             self.is_loading = False
