@@ -278,3 +278,15 @@ async def test_each_page_of_the_navigation_has_a_key(tmp_path):
             assert keys
             shortcut(app, keys)
             assert app.window.current_page == name
+
+
+async def test_the_list_of_tickets_takes_the_room_there_is(tmp_path):
+    async with at_the_desk(tmp_path, demo=True) as technician:
+        page = technician.app.intake_page
+        await intake(technician)
+        await settled(technician)
+        lowest = max(page.words_panel.geometry().bottom(), page.before_panel.geometry().bottom())
+        column = page.words_panel.parentWidget()
+        assert column is not None
+        assert column.height() - lowest < technician.app.theme.px(40)
+        assert page.picker.list.height() > technician.app.theme.px(240)

@@ -181,7 +181,9 @@ class IntakePage(QWidget):
         self.picker.setVisible(ticket is None)
         self.chosen.setVisible(ticket is not None)
         # The list takes the room there is; a chosen ticket takes what it needs.
-        has_list = ticket is None and self.picker.list.isVisibleTo(self.picker)
+        # Asked of the model: the picker may hear of the same change only after this page.
+        picker = model.picker
+        has_list = ticket is None and picker.is_connected and picker.tickets.rowCount() > 0
         self._column.setStretchFactor(self.ticket_panel, int(has_list))
         self._column.setStretch(self._column.count() - 1, int(not has_list))
         if ticket is not None:
