@@ -15,7 +15,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from flowpilot_desktop import assets
@@ -105,9 +105,12 @@ async def open_desk(
         await _introduce(settings, profile, store)
         flows = _FlowShelf(profile)
         options = functools.partial(_psa_options, settings, profile)
-        tickets = Tickets(
-            store, secrets, lambda c, keys: _psa(c, keys, clock, options()), events, reach
-        )
+
+        def psa(connection: PsaConnection, keys: psas.PsaKeys | None) -> Psa:
+            client_id = settings.psa_client_id or connection.client_id
+            return _psa(replace(connection, client_id=client_id), keys, clock, options())
+
+        tickets = Tickets(store, secrets, psa, events, reach)
         access = ModelAccess(
             store=store,
             secrets=secrets,

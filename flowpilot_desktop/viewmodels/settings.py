@@ -214,7 +214,6 @@ class SettingsViewModel(ViewModel):
             provider="connectwise",
             site=site,
             company_id=form.company_id.strip(),
-            client_id=self._settings.psa_client_id,
             ca_file=form.ca_file.strip(),
             name="ConnectWise",
         )
@@ -307,5 +306,7 @@ class SettingsViewModel(ViewModel):
         self.account = await self._access.account()
         self.changed.emit()
 
-    def _settings_changed(self, _: SettingsChanged) -> None:
+    def _settings_changed(self, event: SettingsChanged) -> None:
+        if event.key == "psa.connection":
+            self.open()
         self.changed.emit()

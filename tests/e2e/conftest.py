@@ -72,7 +72,8 @@ def connected(tmp_path: Path, served: Served) -> OpenDesk:
             )
             keys = PsaKeys(PUBLIC_KEY, PRIVATE_KEY)
             await app.desk.tickets.connect(served.connection, keys)
-            await until(lambda: app.intake_model.picker.tickets.rowCount() > 0, "tickets")
+            picker = app.intake_model.picker
+            await until(lambda: picker.is_connected and not picker.is_searching, "tickets")
             yield technician
 
     return opened
