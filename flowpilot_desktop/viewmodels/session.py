@@ -473,13 +473,18 @@ class SessionViewModel(ViewModel):
 
     def _hear_progress(self, progress: StepProgress) -> None:
         self._latest_progress = progress
-        if not self._stream.isActive():
-            self._stream.start()
+        shown = self.progress
+        # The first word is worth a rendering of its own: somebody waits for a sign of life.
+        is_first_word = bool(progress.text) and shown is not None and not shown.text
+        if is_first_word or not self._stream.isActive():
+            self._render_progress()
 
     @Slot()
     def _render_progress(self) -> None:
-        if self.is_thinking and self._latest_progress is not None:
-            self.progress = self._latest_progress
+        latest, self._latest_progress = self._latest_progress, None
+        if self.is_thinking and latest is not None:
+            self.progress = latest
+            self._stream.start()
             self.changed.emit()
 
     async def _note(self, session_id: str, text: str, corrects: str) -> None:
