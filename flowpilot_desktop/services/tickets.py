@@ -107,6 +107,8 @@ class Tickets:
     async def connection(self) -> PsaConnection | None:
         """Return the MSP's one connection, or None before it is set up."""
         connections = await self._store.connections()
+        if not connections:
+            self._reach.note(System.PSA, Reach.NOT_SET_UP)
         return connections[0] if connections else None
 
     async def connect(self, connection: PsaConnection, keys: PsaKeys | None) -> None:
@@ -159,7 +161,6 @@ class Tickets:
                     hint="Connect that site again in Settings → Integrations to send it.",
                 )
             if connection is None:
-                self._reach.note(System.PSA, Reach.NOT_SET_UP)
                 raise PsaUnreachable(
                     "No ConnectWise connection is set up.",
                     hint="Connect your PSA in Settings → Integrations.",

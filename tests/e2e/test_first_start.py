@@ -112,6 +112,7 @@ async def test_the_whole_set_up_by_keys_alone(tmp_path, site, claude):
 async def test_it_is_skipped_at_once_and_does_not_come_back(tmp_path):
     async with at_the_desk(tmp_path) as technician:
         await technician.reads("Welcome to FlowPilot")
+        await technician.reads("ConnectWise: not set up")
         await technician.clicks("Skip the set-up")
         await until(lambda: technician.app.window.current_page == "sessions", "the intake")
     async with at_the_desk(tmp_path) as technician:

@@ -289,7 +289,7 @@ class ResolvePage(QWidget):
             editor.setReadOnly(is_closed)
             editor.setEnabled(model.preview is not None)  # until then its text may be replaced
         self.again.setVisible(model.note_is_edited and not is_closed)
-        self.masked.show_text(_masked_words(model.masked))
+        self.masked.show_text(_masked_words(model.masked, is_closed=is_closed))
         self._render_ticket(is_closed=is_closed)
         self._render_foot(is_closed=is_closed)
 
@@ -428,10 +428,10 @@ def _fill_choices(
         box.setCurrentIndex([one.id for one in wanted].index(chosen.id))
 
 
-def _masked_words(masked: tuple[Masked, ...]) -> str:
+def _masked_words(masked: tuple[Masked, ...], *, is_closed: bool) -> str:
     """Return what was masked and where: "Masked before it leaves: password (line 7, line 9)"."""
     if not masked:
-        return "This is what leaves. You can edit it."
+        return "" if is_closed else "This is what leaves. You can edit it."
     places: dict[str, list[str]] = {}
     for mask in masked:
         places.setdefault(mask.kind, []).append(mask.where)
@@ -440,4 +440,6 @@ def _masked_words(masked: tuple[Masked, ...]) -> str:
         f"{f' and {len(where) - _PLACES} more' if len(where) > _PLACES else ''})"
         for kind, where in places.items()
     )
+    if is_closed:
+        return f"Masked before it left: {told}."
     return f"Masked before it leaves: {told}. You can edit the rest."
