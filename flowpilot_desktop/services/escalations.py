@@ -78,7 +78,7 @@ from flowpilot_desktop.core.timing import Billed, Segment
 from flowpilot_desktop.core.usage import UsageRecord
 from flowpilot_desktop.flows import walk
 from flowpilot_desktop.llm.conversation import briefing_consultation
-from flowpilot_desktop.services.assistant import Assistant
+from flowpilot_desktop.services.assistant import Assistant, Case
 from flowpilot_desktop.services.documentation import (
     MAPPING_WARNING_AFTER,
     DocumentationChoices,
@@ -143,6 +143,7 @@ class QueueEntry:
     """Whether its handler has not been heard of for longer than a claim holds."""
     can_pick_up: bool = False
     can_take_back: bool = False
+    can_cancel: bool = False
     idle_since: datetime | None = None
     """For one that this technician handles: when they last did something about it."""
 
@@ -503,6 +504,7 @@ class Escalations:
             for_me=row.assigned_to == me,
             is_silent=is_silent,
             can_pick_up=not is_mine and (is_open or (is_silent and row.handler_id != me)),
+            can_cancel=is_open and row.originator_id == me,
             can_take_back=is_silent and row.originator_id == me and row.handler_id != me,
         )
 
@@ -1024,6 +1026,9 @@ class Escalations:
                 connection_id=local.connection_id or waiting.connection_id,
                 psa_context_status=local.psa_context_status,
             )
+        if not waiting.flow_id:
+            flow = await self._assistant.matched_flow(Case(waiting, (), None).problem_text)
+            waiting = replace(waiting, flow_id=flow.id if flow is not None else "")
         session = moved(waiting, Verb.PICK_UP, self.me.id, now)
         return replace(
             session,

@@ -27,6 +27,7 @@ from flowpilot_desktop.ui.autostart import set_autostart
 from flowpilot_desktop.ui.pages.escalate import EscalatePage
 from flowpilot_desktop.ui.pages.escalations import EscalationsPage, QueueList
 from flowpilot_desktop.ui.pages.team_queue import TeamQueuePanel
+from flowpilot_desktop.ui.questions import typed
 from flowpilot_desktop.ui.tray import Tray
 from flowpilot_desktop.ui.window import MainWindow
 from flowpilot_desktop.viewmodels.escalate import EscalateViewModel
@@ -113,6 +114,7 @@ class HandOffScreens(QObject):
         self.escalate_page.settings_wanted.connect(self.settings_wanted)
         self.escalations_page.session_opened.connect(self.session_opened)
         self.escalations_page.settings_wanted.connect(self.settings_wanted)
+        self.escalations_page.cancel_wanted.connect(self._cancel)
         self.queue_model.picked_up.connect(self.session_opened)
         self.queue_model.changed.connect(self._show_count)
         tray = self.tray
@@ -175,6 +177,21 @@ class HandOffScreens(QObject):
     async def _withdraw(self, session_id: str) -> None:
         await self._escalations.withdraw(session_id)
         self.session_opened.emit(session_id)
+
+    @Slot(str)
+    def _cancel(self, session_id: str) -> None:
+        self._tasks.start_unless_running("cancel", self._cancelled(session_id))
+
+    async def _cancelled(self, session_id: str) -> None:
+        reason = await typed(
+            self._window,
+            "End this request?",
+            "Nobody can pick it up any more, and the session ends with your reason.",
+            label="Why it is no longer needed",
+            yes="End request",
+        )
+        if reason:
+            await self._escalations.cancel(session_id, reason)
 
     @Slot()
     def show_queue(self) -> None:

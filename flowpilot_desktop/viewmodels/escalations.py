@@ -5,6 +5,9 @@ The list is what this desktop last heard, with its age; only taking a session ne
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from typing import Any
+
 from PySide6.QtCore import QObject, Signal
 
 from flowpilot_desktop.core.errors import FlowPilotError
@@ -116,14 +119,17 @@ class EscalationsViewModel(ViewModel):
 
     # Inside
 
-    def _verb(self, work: object) -> None:
+    def _verb(self, work: Coroutine[Any, Any, None]) -> None:
+        if self.is_busy:
+            work.close()  # a second click is no second verb
+            return
         self.error = None
         self.tasks.start_unless_running("verb", self._shown(work))
         self.changed.emit()
 
-    async def _shown(self, work: object) -> None:
+    async def _shown(self, work: Coroutine[Any, Any, None]) -> None:
         try:
-            await work  # type: ignore[misc]  # a coroutine of ours
+            await work
         except FlowPilotError as error:
             self.error = error
         await self._load()
@@ -149,9 +155,10 @@ class EscalationsViewModel(ViewModel):
         await self._load()
 
     async def _load(self) -> None:
-        self.picture = await self._escalations.queue(self.which)
+        picture = await self._escalations.queue(self.which)
         self.members = tuple(one for one in await self._escalations.members() if one.is_active)
-        self.entries.show(self.picture.entries)
+        self.picture = picture
+        self.entries.show(picture.entries)
         self.changed.emit()
 
     def _hear(self, _: EscalationsChanged) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Coroutine
+from typing import Any
 
 from PySide6.QtCore import QObject
 
 from flowpilot_desktop.core.errors import FlowPilotError, InvalidInput
 from flowpilot_desktop.core.escalation import Teammate
-from flowpilot_desktop.core.events import EscalationsChanged, Events
-from flowpilot_desktop.services.queue import QueueLink, Team
+from flowpilot_desktop.core.events import EscalationsChanged, Events, SettingsChanged
+from flowpilot_desktop.services.queue import SETTING, QueueLink, Team
 from flowpilot_desktop.viewmodels.viewmodel import ViewModel
 
 
@@ -23,6 +24,7 @@ class TeamQueueViewModel(ViewModel):
         self.team: Team | None = None
         self.error: FlowPilotError | None = None
         self._listen(events, EscalationsChanged, self._hear)
+        self._listen(events, SettingsChanged, self._settings_changed)
 
     @property
     def is_busy(self) -> bool:
@@ -50,7 +52,10 @@ class TeamQueueViewModel(ViewModel):
         """Forget the invitation."""
         self._verb(self._leave())
 
-    def _verb(self, work: Awaitable[None]) -> None:
+    def _verb(self, work: Coroutine[Any, Any, None]) -> None:
+        if self.is_busy:
+            work.close()  # a second click is no second verb
+            return
         self.error = None
         self.tasks.start_unless_running("verb", self._shown(work))
         self.changed.emit()
@@ -59,7 +64,7 @@ class TeamQueueViewModel(ViewModel):
         if name == "verb":
             self.changed.emit()
 
-    async def _shown(self, work: Awaitable[None]) -> None:
+    async def _shown(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except FlowPilotError as error:
@@ -90,6 +95,10 @@ class TeamQueueViewModel(ViewModel):
     async def _leave(self) -> None:
         await self._link.forget()
         self.is_set_up, self.team = False, None
+
+    def _settings_changed(self, event: SettingsChanged) -> None:
+        if event.key == SETTING and not self.is_busy:
+            self.open()
 
     def _hear(self, _: EscalationsChanged) -> None:
         if self.is_set_up and not self.is_busy and self.error is not None:

@@ -56,6 +56,7 @@ from flowpilot_desktop.services.hand_off import Name, Parcel, sealed, tried
 from flowpilot_desktop.services.queue import TeamQueue, client
 from sync import port
 from sync.__main__ import main as administer
+from sync.errors import QueueError
 from sync.practice import PracticeTeam
 
 log = logging.getLogger(__name__)
@@ -184,6 +185,8 @@ async def _ask(server: PracticeServer, name: str, story: _Story, clock: Clock) -
     engineer = Engineer(str(there), name)
     team = TeamQueue(queue, there, lambda: engineer, lease=900)
     try:
+        with contextlib.suppress(QueueError):
+            await queue.heartbeat()  # they are there and can be asked
         rows = (await team.changes("")).rows
         live = [row for row in rows if row.state in (EscalationState.OPEN, EscalationState.CLAIMED)]
         if any(row.originator_id == engineer.id and row.summary == story.summary for row in live):

@@ -165,6 +165,7 @@ class EscalationsPage(QWidget):
 
     session_opened = Signal(str)
     settings_wanted = Signal(str)
+    cancel_wanted = Signal(str)
 
     def __init__(self, model: EscalationsViewModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -237,12 +238,14 @@ class EscalationsPage(QWidget):
         self.pick_up.clicked.connect(self._model.pick_up)
         self.withdraw = Button("Withdraw", icon="undo", parent=panel)
         self.withdraw.clicked.connect(self._withdraw)
+        self.cancel = Button("End request…", variant="quiet", parent=panel)
+        self.cancel.clicked.connect(self._cancel)
         self.take_back = Button("Put back for everybody", icon="undo", parent=panel)
         self.take_back.clicked.connect(self._model.take_back)
         self.open = Button("Open session", icon="sessions", parent=panel)
         self.open.clicked.connect(self._open)
         buttons = QHBoxLayout()
-        for button in (self.pick_up, self.withdraw, self.take_back, self.open):
+        for button in (self.pick_up, self.withdraw, self.cancel, self.take_back, self.open):
             buttons.addWidget(button)
         buttons.addStretch(1)
         self.assigning = QWidget(panel)
@@ -308,6 +311,7 @@ class EscalationsPage(QWidget):
                 self.read_back,
                 self.pick_up,
                 self.withdraw,
+                self.cancel,
                 self.take_back,
                 self.open,
                 self.assigning,
@@ -345,13 +349,15 @@ class EscalationsPage(QWidget):
         is_waiting = row.state is EscalationState.OPEN
         self.withdraw.setVisible(entry.is_mine and is_waiting)
         self.withdraw.setEnabled(not busy)
+        self.cancel.setVisible(entry.can_cancel)
+        self.cancel.setEnabled(not busy)
         self.take_back.setVisible(entry.can_take_back)
         self.take_back.setEnabled(not busy)
         self.open.setVisible(entry.is_mine or entry.handler == "you")
         self._show_members(entry, is_waiting=is_waiting)
 
     def _show_members(self, entry: QueueEntry, *, is_waiting: bool) -> None:
-        may = is_waiting and (entry.is_mine or entry.escalation.originator_id == "")
+        may = is_waiting and (entry.is_mine or entry.can_cancel)
         self.assigning.setVisible(may)
         if not may:
             return
@@ -376,6 +382,12 @@ class EscalationsPage(QWidget):
     @Slot()
     def _withdraw(self) -> None:
         self._model.withdraw()
+
+    @Slot()
+    def _cancel(self) -> None:
+        entry = self._model.chosen
+        if entry is not None:
+            self.cancel_wanted.emit(entry.escalation.session_id)
 
     @Slot()
     def _open(self) -> None:
