@@ -25,6 +25,7 @@ from types import TracebackType
 
 from flowpilot_desktop import __version__
 from flowpilot_desktop.core.errors import FlowPilotError
+from flowpilot_desktop.core.private_folder import make_private
 from flowpilot_desktop.core.redaction import RedactingFilter, Redactor
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ _LIBRARIES = (
 
 def start_logging(folder: Path, level: str = "INFO") -> Path:
     """Log to ``flowpilot.log`` in the folder, redacted; return the file."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     path = folder / "flowpilot.log"
     handler = RotatingFileHandler(
         path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", errors="replace"

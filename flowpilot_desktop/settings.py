@@ -33,6 +33,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from flowpilot_desktop.core.errors import InvalidInput, StoreError, StoreFull
 from flowpilot_desktop.core.events import Events, SettingsChanged
+from flowpilot_desktop.core.private_folder import make_private
 from flowpilot_desktop.core.push import NoteVisibility
 from flowpilot_desktop.core.session import Engineer
 from flowpilot_desktop.core.timing import Rounding
@@ -711,7 +712,7 @@ def _after(text: str, position: int, sign: str) -> int | None:
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:
     """Put the values on disk so that a power cut leaves the old or the new file, never a half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     temporary = path.with_name(f"{path.name}.new")
     content = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False)
     with temporary.open("w", encoding="utf-8") as file:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import os
 import sys
 
 import qasync
@@ -23,6 +24,8 @@ from flowpilot_desktop.ui.shell import Shell
 
 def run(profile: Profile, *, minimized: bool = False) -> int:
     """Open the window on a profile; return when the technician quits."""
+    if os.name == "posix":
+        os.umask(0o077)  # what is written here is this user's alone, wherever it is moved to
     QApplication.setDesktopFileName("flowpilot")
     qt = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(qt, QApplication)

@@ -22,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from flowpilot_desktop.core.errors import FlowPilotError, StoreDamaged, StoreError, StoreFull
 from flowpilot_desktop.core.ports import Clock
+from flowpilot_desktop.core.private_folder import make_private
 from flowpilot_desktop.store.backups import EVERY, Backups
 from flowpilot_desktop.store.connection import (
     connect,
@@ -190,7 +191,7 @@ def _in_transaction(connection: Connection, call: Callable[[Connection], T]) -> 
 def open_profile(folder: Path, clock: Clock) -> Opened:
     """Open a profile; raises what ``Store.open`` says."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         lock = ProfileLock(folder)
     except OSError as error:
         raise StoreError(
