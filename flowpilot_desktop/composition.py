@@ -158,6 +158,7 @@ async def open_desk(
             tickets=tickets,
             access=access,
             flows=flows.library,
+            link=link,
         )
         ticking = Ticking(push, timekeeping, events)
         ticking.every(TEND_EVERY, "team queue", escalations.tend)
@@ -189,12 +190,12 @@ async def open_desk(
                 flows=flows.library,
             )
         finally:
+            await ticking.aclose()
+            await escalations.aclose()
             if teammates is not None:
                 teammates.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await teammates
-            await ticking.aclose()
-            await escalations.aclose()
             await engine.aclose()
             await tickets.aclose()
             await access.aclose()
@@ -308,8 +309,12 @@ async def _practice_team(profile: Profile, secrets: Secrets, events: Events, clo
     server = await asyncio.to_thread(practice.open_server, profile.folder.parent, names)
     await secrets.write(INVITATION_NAME, server.invitation(names[1 if profile.is_second else 0]))
     events.publish(SettingsChanged(SETTING))
-    if not profile.is_second:
-        await practice.play(server, names[2:], clock)
+    try:
+        if not profile.is_second:
+            await practice.play(server, names[2:], clock)
+        await asyncio.Event().wait()  # the server runs as long as the desk is open
+    finally:
+        server.close()
 
 
 def _login_name() -> str:

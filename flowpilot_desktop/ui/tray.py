@@ -190,4 +190,5 @@ def _picture(count: int) -> QPixmap:
 
 
 def _line(text: str, limit: int) -> str:
-    return " ".join(copied(displayable(text, limit)).split())
+    line = " ".join(copied(displayable(text[: 4 * limit], 4 * limit)).split())
+    return line if len(line) <= limit else f"{line[: limit - 1].rstrip()}…"

