@@ -1,6 +1,7 @@
 """``flowpilot doctor`` by real process: every finding names what to mend."""
 
 import json
+from collections.abc import Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from flowpilot_desktop.core.ticket import PsaConnection
 from flowpilot_desktop.profile import Profile
 from flowpilot_desktop.psa.registry import PsaKeys
 from flowpilot_desktop.services.model_access import KEY_NAME
+from flowpilot_desktop.services.queue import INVITATION_NAME
 from flowpilot_desktop.settings import Settings
 from tests.commands import Outcome, flowpilot
 from tests.simulators.claude import ClaudeSimulator
@@ -24,6 +26,7 @@ from tests.simulators.connectwise import (
     SiteOptions,
 )
 from tests.simulators.http_server import HttpServer
+from tests.simulators.postgres import QueueDatabase, engines, shared_server
 from tests.test_credentials import secret_service  # noqa: F401 - a fixture
 
 LIBRARIES = ("FlowPilot", "Python", "SQLite", "PySide6-Essentials", "httpx", "anthropic")
@@ -168,6 +171,35 @@ async def test_claude_right_and_wrong(tmp_path, secret_service):  # noqa: F811
     assert findings(wrong)["Claude"]["verdict"] == "bad"
     assert "key" in findings(wrong)["Claude"]["fix"].lower()
     assert "sk-ant-wrong" not in wrong.out
+
+
+@pytest.fixture
+def database() -> Iterator[QueueDatabase]:
+    with shared_server(next(iter(engines()))).database() as database:
+        yield database
+
+
+async def test_the_team_queue_joined_and_left_behind(tmp_path, secret_service, database):  # noqa: F811
+    profile = tmp_path / "work"
+    profile.mkdir()
+    alone = flowpilot(profile, "doctor", "--json")
+    assert findings(alone)["Team queue"]["verdict"] == "note"
+    assert "Settings → Team queue" in findings(alone)["Team queue"]["fix"]
+    team = database.add_team()
+    invitation = database.invite(team, "Ann")
+    database.invite(team, "Ben")
+    async with desk_on(profile) as desk:
+        await desk.secrets.write(INVITATION_NAME, invitation.token())
+    joined = flowpilot(profile, "doctor", "--json")
+    assert findings(joined)["Team queue"]["verdict"] == "good"
+    assert "as Ann; 2 members" in findings(joined)["Team queue"]["detail"]
+    database.administration.disable_engineer(invitation.engineer_id)
+    refused = flowpilot(profile, "doctor", "--json")
+    assert refused.code == 1
+    assert findings(refused)["Team queue"]["verdict"] == "bad"
+    assert findings(refused)["Team queue"]["fix"]
+    assert findings(refused)["Store"]["verdict"] == "good"
+    assert invitation.password not in joined.out + refused.out
 
 
 async def test_a_damaged_store_is_mended_and_told(tmp_path):

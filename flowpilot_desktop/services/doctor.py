@@ -18,6 +18,7 @@ from flowpilot_desktop.core.ports import Secrets
 from flowpilot_desktop.diagnostics import versions
 from flowpilot_desktop.flows.library import FlowLibrary
 from flowpilot_desktop.services.model_access import ModelAccess
+from flowpilot_desktop.services.queue import QueueLink
 from flowpilot_desktop.services.tickets import Tickets
 from flowpilot_desktop.store import Store
 
@@ -70,6 +71,7 @@ class Doctor:
         tickets: Tickets,
         access: ModelAccess,
         flows: Callable[[], Awaitable[FlowLibrary]],
+        link: QueueLink,
     ) -> None:
         self._profile = profile
         self._store = store
@@ -77,7 +79,7 @@ class Doctor:
         self._tickets = tickets
         self._access = access
         self._flows = flows
-        self.further: list[tuple[str, Check]] = []
+        self._link = link
 
     async def examine(self) -> list[Finding]:
         """Return all findings; never raises for the world."""
@@ -89,7 +91,7 @@ class Doctor:
             ("Keyring", self._keyring),
             ("ConnectWise", self._psa),
             ("Claude", self._model),
-            *self.further,
+            ("Team queue", self._queue),
         ]
         found = await asyncio.gather(*(self._limited(name, check) for name, check in checks))
         return [finding for findings in found for finding in findings]
@@ -214,6 +216,22 @@ class Doctor:
             verdict = Verdict.NOTE if reason == "no_key" else Verdict.BAD
             return [Finding("Claude", verdict, error.message, error.hint)]
         return [Finding("Claude", Verdict.GOOD, f"{len(models)} models can be used.")]
+
+    async def _queue(self) -> list[Finding]:
+        if not await self._link.is_set_up():
+            fix = "Paste your invitation in Settings → Team queue."
+            return [Finding("Team queue", Verdict.NOTE, "Not set up.", fix)]
+        team = await self._link.test("")
+        members = sum(one.is_active for one in team.members)
+        reached = f"{team.name}, as {team.me.name}; {members} members."
+        findings = [Finding("Team queue", Verdict.GOOD, reached)]
+        if not team.may_write:
+            fix = "Ask whoever runs the team queue to let you write, or update FlowPilot."
+            told = team.notice or "It can be read only."
+            findings.append(Finding("Team queue: hand over", Verdict.BAD, told, fix))
+        elif team.notice:
+            findings.append(Finding("Team queue: notice", Verdict.NOTE, team.notice))
+        return findings
 
 
 def _told_skew(seconds: float) -> str:
