@@ -19,20 +19,28 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, QTimer, QUrl, Slot
-from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QApplication
 
 from flowpilot_desktop.composition import Desk, open_desk
-from flowpilot_desktop.core.errors import FlowPilotError
-from flowpilot_desktop.core.events import ReachChanged, SettingsChanged, System
+from flowpilot_desktop.core.errors import (
+    FlowPilotError,
+    ModelUnavailable,
+    PsaUnreachable,
+    QueueUnreachable,
+)
+from flowpilot_desktop.core.events import Reach, ReachChanged, SettingsChanged, System
 from flowpilot_desktop.core.history import SessionFilter
 from flowpilot_desktop.core.ticket import Ticket
 from flowpilot_desktop.diagnostics import Crash, watch_for_bugs
 from flowpilot_desktop.profile import Profile
 from flowpilot_desktop.services.audit import Audit
+from flowpilot_desktop.services.tickets import TRY_EVERY
+from flowpilot_desktop.settings import Setting, Settings
+from flowpilot_desktop.settings import Theme as ThemeChoice
 from flowpilot_desktop.ui.hand_off import HandOffScreens
 from flowpilot_desktop.ui.instance import FirstInstance
 from flowpilot_desktop.ui.pages.history import HistoryPage
@@ -58,6 +66,13 @@ M = TypeVar("M", bound=ViewModel)
 
 GARBAGE_MILLISECONDS = 1_000
 _FAULTS_TOLD = 5
+_ZOOM_STEP = 10
+_UNREACHABLE: dict[type[FlowPilotError], System] = {
+    PsaUnreachable: System.PSA,
+    QueueUnreachable: System.QUEUE,
+    ModelUnavailable: System.MODEL,
+}
+"""Failures that are over as soon as their system can be reached again."""
 _GENERATION_LIMITS = (700, 10, 10)
 
 
@@ -98,8 +113,11 @@ class Application(QObject):
         self._left = asyncio.get_running_loop().create_future()
         self._stack = AsyncExitStack()
         self._models: list[ViewModel] = []
+        self._verifying = ""
+        self._unreachable: dict[str, System] = {}
         self._listening = [
             self.events.listen(ReachChanged, self.window.show_reach),
+            self.events.listen(ReachChanged, self._reach_changed),
             self.events.listen(SettingsChanged, self._settings_changed),
         ]
         self.desk: Desk
@@ -122,6 +140,7 @@ class Application(QObject):
         self._build_pages()
         self._register_actions()
         await self._restore()
+        self.desk.ticking.every(TRY_EVERY, "ConnectWise again", self.desk.tickets.try_again)
         self.desk.ticking.start()
         self.hand_off.start()
         self._is_open = True
@@ -225,7 +244,8 @@ class Application(QObject):
         self.resolve_page.left.connect(self.open_session)
         self.resolve_page.finished.connect(self.new_session)
         self.resolve_page.settings_wanted.connect(self._open_integrations)
-        self.resolve_model.verification_asked.connect(self.open_session)
+        self.resolve_model.verification_asked.connect(self._verify)
+        self.session_model.changed.connect(self._verified)
         self.resolve_model.resolved.connect(self._resolved)
         self.link_page.left.connect(self._leave_link)
         self.welcome_model.finished.connect(self.new_session)
@@ -243,6 +263,13 @@ class Application(QObject):
         add("ticket.link", "Link a ticket", self._link_current, "Ctrl+Shift+T", "Ticket")
         add("history.search", "Search the history", self._search_history, "Ctrl+F", "Go")
         add("welcome", "Set FlowPilot up step by step", self.set_up, "", "Window")
+        add("theme.light", "Light theme", self._show_light, "", "Window")
+        add("theme.dark", "Dark theme", self._show_dark, "", "Window")
+        add("theme.system", "Theme like the system", self._show_like_system, "", "Window")
+        larger = add("text.larger", "Larger text", self._larger_text, "Ctrl++", "Window")
+        larger.setShortcuts([QKeySequence("Ctrl++"), QKeySequence("Ctrl+=")])
+        add("text.smaller", "Smaller text", self._smaller_text, "Ctrl+-", "Window")
+        add("text.usual", "Usual size of text", self._usual_text, "Ctrl+0", "Window")
         add("app.quit", "Quit FlowPilot", self.quit, "Ctrl+Q", "Window")
 
     async def _restore(self) -> None:
@@ -308,12 +335,22 @@ class Application(QObject):
         """Save what is unsent and close everything in reverse."""
         for end in self._listening:
             end()
-        await self.tasks.aclose()
-        for model in reversed(self._models):
+        try:
+            await self.tasks.aclose()
+            for model in reversed(self._models):
+                await self._close_model(model)
+            self.window.leave()
+        finally:
+            await self._stack.aclose()
+            self.window.deleteLater()
+
+    async def _close_model(self, model: ViewModel) -> None:
+        """Close a model; one that can't save its last words holds up nobody else."""
+        try:
             await model.aclose()
-        self.window.leave()
-        await self._stack.aclose()
-        self.window.deleteLater()
+        except Exception:
+            log.exception("%s did not close well", type(model).__name__)
+            await ViewModel.aclose(model)
 
     async def explain(self, error: FlowPilotError) -> None:
         """Keep the window open on an error that stopped the start, until it is closed."""
@@ -350,6 +387,28 @@ class Application(QObject):
         self.resolve_model.asks_status = self.settings.status_on_resolution
         self.resolve_model.open(session_id)
         self.window.show_page("resolve", under="sessions")
+
+    @Slot(str)
+    def _verify(self, session_id: str) -> None:
+        """Show the verification that resolving still needs."""
+        self._verifying = session_id
+        self.open_session(session_id)
+
+    @Slot()
+    def _verified(self) -> None:
+        """Go back to the resolve page once the fix holds; an older question can wait."""
+        model = self.session_model
+        if self._verifying and model.session_id != self._verifying:
+            self._verifying = ""
+        if (
+            self._verifying
+            and self.window.current_page == "session"
+            and model.view is not None
+            and model.view.is_verified
+            and not model.is_busy
+        ):
+            session_id, self._verifying = self._verifying, ""
+            self._open_resolve(session_id)
 
     @Slot(str)
     def _resolved(self, _: str) -> None:
@@ -417,11 +476,51 @@ class Application(QObject):
         if message.startswith("session "):
             self.open_session(message.removeprefix("session "))
 
+    # The look
+
+    @Slot()
+    def _show_light(self) -> None:
+        self._change(Settings.theme, ThemeChoice.LIGHT)
+
+    @Slot()
+    def _show_dark(self) -> None:
+        self._change(Settings.theme, ThemeChoice.DARK)
+
+    @Slot()
+    def _show_like_system(self) -> None:
+        self._change(Settings.theme, ThemeChoice.SYSTEM)
+
+    @Slot()
+    def _larger_text(self) -> None:
+        self._zoom(self.settings.zoom + _ZOOM_STEP)
+
+    @Slot()
+    def _smaller_text(self) -> None:
+        self._zoom(self.settings.zoom - _ZOOM_STEP)
+
+    @Slot()
+    def _usual_text(self) -> None:
+        self._zoom(Settings.zoom.default)
+
+    def _zoom(self, percent: int) -> None:
+        zoom = Settings.zoom
+        self._change(zoom, int(min(zoom.most, max(zoom.least, percent))))
+
+    def _change(self, setting: Setting[Any], value: object) -> None:
+        self.tasks.start(f"change {setting.key}", self.settings.change(setting, value))
+
     # News
 
     def _settings_changed(self, event: SettingsChanged) -> None:
         if event.key.startswith("appearance."):
             self.theme.show(self.settings.theme.value, self.settings.zoom / 100)
+
+    def _reach_changed(self, event: ReachChanged) -> None:
+        """Take away what said that a system can't be reached: it can be again."""
+        if event.reach is Reach.REACHABLE:
+            for key in [key for key, of in self._unreachable.items() if of is event.system]:
+                self.window.banners.hide_banner(key)
+                del self._unreachable[key]
 
     def _tell_reports(self) -> None:
         if self.settings.report:
@@ -453,8 +552,12 @@ class Application(QObject):
     @Slot(object)
     def _show_failure(self, error: FlowPilotError) -> None:
         log.info("Shown to the technician: %s", type(error).__name__)
+        key = f"failure {type(error).__name__}"
+        for kind, system in _UNREACHABLE.items():
+            if isinstance(error, kind):
+                self._unreachable[key] = system
         self.window.banners.show_banner(
-            f"failure {type(error).__name__}",
+            key,
             error.title,
             f"{error.message} {error.hint}".strip(),
             tone="red",

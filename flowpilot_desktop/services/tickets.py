@@ -13,7 +13,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flowpilot_desktop.core.errors import (
     FlowPilotError,
@@ -45,6 +45,8 @@ from flowpilot_desktop.store import Store
 
 log = logging.getLogger(__name__)
 
+TRY_EVERY = timedelta(seconds=30)
+"""How often ConnectWise is asked whether it is back while it is away."""
 
 PsaFactory = Callable[[PsaConnection, PsaKeys | None], Psa]
 """Makes the adapter of a connection; the registry behind it knows the providers."""
@@ -204,6 +206,16 @@ class Tickets:
             return PsaKeys(str(pair["public"]), str(pair["private"]))
         except (ValueError, KeyError, TypeError) as error:
             raise PsaSignInRefused("The kept ConnectWise keys can't be read.") from error
+
+    async def try_again(self) -> None:
+        """Ask the lightest question while ConnectWise is away, to learn that it is back."""
+        if self._reach.state(System.PSA).reach is Reach.AWAY:
+            try:
+                await (await self.psa()).me()
+            except FlowPilotError as error:
+                self._note(error)
+            else:
+                self._reach.note(System.PSA, Reach.REACHABLE)
 
     # The picker
 
@@ -379,7 +391,7 @@ class Tickets:
     def _note(self, error: FlowPilotError) -> None:
         if isinstance(error, PsaUnreachable):
             if self._reach.state(System.PSA).reach is not Reach.NOT_SET_UP:
-                self._reach.note(System.PSA, Reach.AWAY, error.message, 30.0)
+                self._reach.note(System.PSA, Reach.AWAY, error.message, TRY_EVERY.total_seconds())
         elif isinstance(error, PsaSignInRefused):
             self._reach.note(System.PSA, Reach.REFUSED, error.message)
         elif isinstance(error, PsaError):
