@@ -87,6 +87,7 @@ from flowpilot_desktop.services.documentation import (
     preview,
 )
 from flowpilot_desktop.services.documentation_push import DocumentationPush
+from flowpilot_desktop.services.probes import Probe, run_probe
 from flowpilot_desktop.services.tickets import Tickets
 from flowpilot_desktop.services.timekeeping import Timekeeping
 from flowpilot_desktop.store import Store
@@ -665,6 +666,19 @@ class FlowPilotEngine:
         """Return what was attached before the session started, as the session's own."""
         found = [await self._store.attachment(one) for one in ids]
         return [replace(one, session_id=session_id) for one in found if one is not None]
+
+    async def probe(self, session_id: str, probe: Probe) -> Step:
+        """Look at a host from here and log what was seen; only ever at a technician's click.
+
+        Cancelling ends the probe and logs nothing. Raises InvalidInput for what is no host.
+        """
+        await self._mine(session_id)
+        seen = cleaned(await run_probe(probe), NOTE_LIMIT)
+        async with self._lock(session_id):
+            await self._mine(session_id)
+            step = await self._append(session_id, StepDraft(Note(seen), Source.ENGINEER))
+        self._changed(session_id)
+        return step
 
     # Screenshots
 

@@ -31,6 +31,7 @@ from flowpilot_desktop.core.session import (
     StepKind,
 )
 from flowpilot_desktop.services.engine import SessionView
+from flowpilot_desktop.services.probes import Probe
 from flowpilot_desktop.viewmodels.viewmodel import ViewModel
 
 STREAM_INTERVAL_MS = 50
@@ -69,6 +70,10 @@ class SessionEngine(Protocol):
 
     async def agree_to_spend(self) -> None:
         """Say that yes."""
+        ...
+
+    async def probe(self, session_id: str, probe: Probe) -> Step:
+        """Look at a host and log what was seen."""
         ...
 
     async def attach_picture(self, session_id: str, content: bytes) -> Attachment:
@@ -325,6 +330,22 @@ class SessionViewModel(ViewModel):
         """Send documentation that failed once more."""
         self._verb(self._retry_push(self.session_id), "retry")
 
+    @property
+    def is_probing(self) -> bool:
+        """Whether a probe is under way."""
+        return self.tasks.is_running(self._slot("probe"))
+
+    def probe(self, probe: Probe) -> None:
+        """Look at a host, as the technician has just asked."""
+        if self.is_live:
+            self._verb(self._probe(probe), "probe")
+
+    @Slot()
+    def stop_probe(self) -> None:
+        """End the probe; nothing of it is logged."""
+        self.tasks.cancel(self._slot("probe"))
+        self.changed.emit()
+
     def attach_pictures(self, pictures: list[bytes]) -> None:
         """Keep screenshots with the session."""
         if pictures and self.is_live:
@@ -369,7 +390,7 @@ class SessionViewModel(ViewModel):
 
     def _end(self, name: str) -> None:
         """Give the buttons back when a verb is over."""
-        if name == self._slot("verb"):
+        if name in (self._slot("verb"), self._slot("probe")):
             self.changed.emit()
 
     async def _load(self, *, begins: bool = False) -> None:
@@ -507,6 +528,13 @@ class SessionViewModel(ViewModel):
         await self._engine.resume_session(session_id)
         self._show(await self._engine.session(session_id))
         self._go_on()
+
+    async def _probe(self, probe: Probe) -> None:
+        session_id = self.session_id
+        await self._engine.probe(session_id, probe)
+        view = await self._engine.session(session_id)
+        if session_id == self.session_id:
+            self._show(view)
 
     async def _attach(self, pictures: list[bytes]) -> None:
         session_id = self.session_id

@@ -15,6 +15,7 @@ from flowpilot_desktop.core.push import PsaPushStatus
 from flowpilot_desktop.core.session import Engineer, Note, Response, Session, Step, StepBody
 from flowpilot_desktop.core.session import answered as with_answer
 from flowpilot_desktop.services.engine import SessionView
+from flowpilot_desktop.services.probes import Probe
 from tests import samples
 
 
@@ -52,6 +53,10 @@ class DoubleEngine:
     async def agree_to_spend(self) -> None:
         await self._pass("agree_to_spend")
         self.is_asking, self.words = False, ""
+
+    async def probe(self, session_id: str, probe: Probe) -> Step:
+        await self._pass("probe")
+        return self._append(Note(f"{probe.kind} {probe.target}"))
 
     async def attach_picture(self, session_id: str, content: bytes) -> Attachment:
         await self._pass("attach_picture")

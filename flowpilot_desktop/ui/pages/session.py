@@ -24,6 +24,7 @@ from flowpilot_desktop.ui.cards.writing import StandingCard, StandingContent, Wr
 from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button, announce
 from flowpilot_desktop.ui.feed import Feed, FeedItem
 from flowpilot_desktop.ui.pages.session_side import SessionSide
+from flowpilot_desktop.ui.probe_bar import ProbeBar
 from flowpilot_desktop.ui.text import ElidedText
 from flowpilot_desktop.ui.theme import theme
 from flowpilot_desktop.ui.thumbnails import Thumbnails, pictures_of
@@ -85,8 +86,8 @@ class SessionPage(QWidget):
         centre.addWidget(self._head_frame)
         centre.addWidget(self._banners)
         centre.addWidget(self.feed, 1)
-        centre.addWidget(self._build_thumbnails())
-        centre.addWidget(self._build_composer())
+        for dock in (self._build_thumbnails(), self._build_probe(), self._build_composer()):
+            centre.addWidget(dock)
         centre.addWidget(self._build_foot())
         self._side_frame = QFrame(self)
         self._side_frame.setProperty("role", "side")
@@ -110,6 +111,13 @@ class SessionPage(QWidget):
     def page_title(self) -> str:
         """What the window's title says after "FlowPilot"."""
         return self._title
+
+    def _build_probe(self) -> ProbeBar:
+        self.probe = ProbeBar(self)
+        self.probe.asked.connect(self.viewmodel.probe)
+        self.probe.stopped.connect(self.viewmodel.stop_probe)
+        self.probe.closed.connect(self._close_probe)
+        return self.probe
 
     def _build_thumbnails(self) -> Thumbnails:
         self.thumbnails = Thumbnails(self)
@@ -190,7 +198,12 @@ class SessionPage(QWidget):
         self._resolve = Button("Resolve", icon="check", variant="primary", parent=self._foot)
         self._resolve.clicked.connect(self.resolve)
         row.addWidget(self._pause)
+        words = "Probe a host: ping, name, port, route or web server"
+        self._look = Button(icon="search", variant="icon", hint=words, parent=self._foot)
+        self._look.setAccessibleName("Probe")
+        self._look.clicked.connect(self.open_probe)
         row.addWidget(self._write)
+        row.addWidget(self._look)
         row.addSpacing(px(4))
         row.addWidget(self._saved_words, 1)
         row.addWidget(self._escalate)
@@ -210,6 +223,7 @@ class SessionPage(QWidget):
         self._live_actions = (
             add("session.note", "Log a step by hand", self.compose, "Ctrl+L", group),
             add("session.back", "Back to the last card", model.go_back, "Alt+Left", group),
+            add("session.probe", "Probe a host", self.open_probe, "Ctrl+Shift+O", group),
             add("session.refresh", "Refresh ticket", model.refresh_ticket, "F5", group),
         )
         self._stop_action = add("session.stop", "Stop Claude", model.stop, "Ctrl+.", group)
@@ -248,6 +262,17 @@ class SessionPage(QWidget):
     def compose(self) -> None:
         """Open the field for a step logged by hand."""
         self.correct("")
+
+    @Slot()
+    def open_probe(self) -> None:
+        """Open the bar from which a host is looked at."""
+        if self.viewmodel.is_live:
+            self.probe.open()
+
+    @Slot()
+    def _close_probe(self) -> None:
+        self.probe.hide()
+        self.focus_open_card()
 
     @Slot(str)
     def correct(self, step_id: str) -> None:
@@ -326,6 +351,7 @@ class SessionPage(QWidget):
             model.is_saved,
             model.notice,
             model.asks_budget,
+            model.is_probing,
             model.session_id,
             model.was_stopped,
             model.has_no_more,
@@ -390,6 +416,8 @@ class SessionPage(QWidget):
         self._foot.setVisible(is_open)
         if not model.is_live:
             self._composer.hide()
+            self.probe.hide()
+        self.probe.show_running(running=model.is_probing)
         if not is_open:
             return
         can_resume = model.allows(Verb.RESUME)
@@ -398,6 +426,7 @@ class SessionPage(QWidget):
         self._pause.show_icon("play" if can_resume else "pause")
         self._pause.setEnabled((can_resume or model.allows(Verb.PAUSE)) and not busy)
         self._write.setEnabled(model.is_live)
+        self._look.setEnabled(model.is_live)
         self._log.setEnabled(not busy)
         self._escalate.setEnabled(model.allows(Verb.ESCALATE) and not busy)
         self._resolve.setEnabled(model.allows(Verb.RESOLVE) and not busy)
