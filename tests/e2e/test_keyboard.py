@@ -290,3 +290,19 @@ async def test_the_list_of_tickets_takes_the_room_there_is(tmp_path):
         assert column is not None
         assert column.height() - lowest < technician.app.theme.px(40)
         assert page.picker.list.height() > technician.app.theme.px(240)
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_the_focus_can_be_seen_wherever_it_goes(tmp_path, page):
+    async with at_the_desk(tmp_path, demo=True) as technician:
+        await at_work(technician)
+        await PAGES[page](technician)
+        await settled(technician)
+        unseen = set()
+        for _ in range(MOST_STOPS):
+            widget = focused()
+            having = widget.grab().toImage()
+            presses(Qt.Key.Key_Tab)
+            if focused() is not widget and widget.isVisible() and widget.grab().toImage() == having:
+                unseen.add(f"{type(widget).__name__} “{widget.accessibleName()}”")
+        assert not unseen

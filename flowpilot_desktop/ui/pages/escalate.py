@@ -58,7 +58,7 @@ class EscalatePage(QWidget):
         across.addWidget(column, 100)
         across.addStretch(1)
         scroll = QScrollArea(self)
-        scroll.setAccessibleName("Escalation")  # Tab stops here, so that keys can scroll it
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # every part of it has a stop
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

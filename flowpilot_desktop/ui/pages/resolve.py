@@ -78,7 +78,7 @@ class ResolvePage(QWidget):
         across.addWidget(column, 100)
         across.addStretch(1)
         scroll = QScrollArea(self)
-        scroll.setAccessibleName("Resolution")  # Tab stops here, so that keys can scroll it
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # every part of it has a stop
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
