@@ -84,6 +84,7 @@ class ResolveViewModel(ViewModel):
         self.session_id = session_id
         self.view = self.preview = self.closing = self.error = None
         self._forget_entries()
+        self.changed.emit()
         self.tasks.start("open", self._open(session_id))
 
     # What the technician does

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal, Slot
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QFrame,
@@ -351,6 +352,14 @@ class EscalatePage(QWidget):
     @Slot(int)
     def _status_chosen(self, place: int) -> None:
         self._model.choose_status(self._model.statuses[place - 1] if place else None)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Go back to the session with Esc."""
+        if event.key() == Qt.Key.Key_Escape:
+            self._leave()
+            event.accept()
+        else:
+            super().keyPressEvent(event)
 
     @Slot()
     def _leave(self) -> None:

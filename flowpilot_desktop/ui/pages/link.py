@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from flowpilot_desktop.core.ticket import Ticket
@@ -77,6 +78,14 @@ class LinkPage(QWidget):
     @Slot()
     def _choose_number(self) -> None:
         self.chosen.emit(self._session_id, Ticket(id=self._model.typed_number, summary=""))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Go back to the session with Esc."""
+        if event.key() == Qt.Key.Key_Escape:
+            self._leave()
+            event.accept()
+        else:
+            super().keyPressEvent(event)
 
     @Slot()
     def _leave(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal, Slot
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -59,6 +60,7 @@ class ResolvePage(QWidget):
         super().__init__(parent)
         self._model = model
         self._push = push
+        self._was_ready = self._was_closed = False
         self.setProperty("role", "page")
         px = theme().px
         column = QWidget(self)
@@ -292,6 +294,16 @@ class ResolvePage(QWidget):
         self.masked.show_text(_masked_words(model.masked, is_closed=is_closed))
         self._render_ticket(is_closed=is_closed)
         self._render_foot(is_closed=is_closed)
+        self._render_focus(is_closed=is_closed)
+
+    def _render_focus(self, *, is_closed: bool) -> None:
+        """Give the focus to what comes next, once: the solution, and afterwards the way on."""
+        is_ready = self._model.preview is not None
+        if is_closed and not self._was_closed:
+            self.done.setFocus()
+        elif is_ready and not is_closed and not self._was_ready:
+            self.summary.setFocus()
+        self._was_ready, self._was_closed = is_ready, is_closed
 
     def _render_ticket(self, *, is_closed: bool) -> None:
         model = self._model
@@ -407,6 +419,14 @@ class ResolvePage(QWidget):
     @Slot(int)
     def _status_chosen(self, place: int) -> None:
         self._model.choose_status(self._model.statuses[place - 1] if place else None)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Go back to the session with Esc."""
+        if event.key() == Qt.Key.Key_Escape:
+            self._leave()
+            event.accept()
+        else:
+            super().keyPressEvent(event)
 
     @Slot()
     def _leave(self) -> None:
