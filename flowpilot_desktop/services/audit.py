@@ -14,7 +14,7 @@ import io
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from flowpilot_desktop.core.documentation import with_marker
@@ -141,6 +141,8 @@ def with_span(payload: TimePayload, start: datetime, end: datetime) -> TimePaylo
     start, end = (moment.astimezone(UTC).replace(microsecond=0) for moment in (start, end))
     if end <= start:
         raise InvalidInput("The time ends before it begins.")
+    if end - start > timedelta(days=1):
+        raise InvalidInput("A time entry can't be longer than a day.")
     hours = round((end - start).total_seconds() / 3600, 2)
     return replace(payload, start=start, end=end, hours_deduct=0.0, actual_hours=hours)
 

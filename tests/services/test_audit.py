@@ -174,6 +174,8 @@ def test_an_edited_time_entry_bills_its_span():
     assert payload.end.microsecond == 0
     with pytest.raises(InvalidInput):
         with_span(time_entry(), AT, AT)
+    with pytest.raises(InvalidInput):
+        with_span(time_entry(), AT, AT + timedelta(days=1, seconds=1))
 
 
 def test_another_status_is_chosen_while_looking_at_the_ticket_as_it_is():
