@@ -161,7 +161,7 @@ class PracticePsa:
         """Return the technician whom the keys belong to: the demo's own unless told otherwise."""
         await self._reach()
         everybody = [practice_company.member(facts) for facts in self._members.values()]
-        mine = [one for one in everybody if one.email.casefold() == self._technician]
+        mine = [one for one in everybody if one.email and one.email.casefold() == self._technician]
         own = next(facts for facts in self._members.values() if facts.get("me"))
         return mine[0] if mine else practice_company.member(own)
 

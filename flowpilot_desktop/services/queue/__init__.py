@@ -47,6 +47,8 @@ INVITATION_NAME = "team-queue"
 """The name under which the invitation lies in the keyring."""
 LEASE_SECONDS = 900
 """How long a claim holds without a sign of life; renewed while FlowPilot runs."""
+_KEYRING_PAUSE = 60.0
+"""Seconds until a keyring that refused is asked again."""
 _ENGINEER_KEYS = frozenset(
     {"user_id", "handler_id", "created_by", "answered_by", "engineer_id", "originator_id"}
 )
@@ -429,6 +431,9 @@ class QueueLink:
         self._lease = lease
         self._queue: TeamQueue | None = None
         self._making = asyncio.Lock()
+        self._read: str | None = None
+        self._refused: tuple[float, QueueNotOpen] | None = None
+        self._end_listening = events.listen(SettingsChanged, self._settings_changed)
 
     async def is_set_up(self) -> bool:
         """Return whether there is an invitation."""
@@ -461,7 +466,8 @@ class QueueLink:
     async def keep(self, token: str) -> Team:
         """Try an invitation and keep it in the keyring when it works."""
         team = await self.test(token)
-        await self._secrets.write(INVITATION_NAME, "".join(token.split()))
+        if token.strip():
+            await self._secrets.write(INVITATION_NAME, "".join(token.split()))
         await self._forget_client()
         self._events.publish(SettingsChanged(SETTING))
         return team
@@ -491,13 +497,27 @@ class QueueLink:
 
     async def aclose(self) -> None:
         """Close the client."""
+        self._end_listening()
         await self._forget_client()
 
     async def _token(self) -> str:
+        """Return the invitation; the keyring is asked once, and rarely while it refuses."""
+        now = asyncio.get_running_loop().time()
+        if self._read is not None:
+            return self._read
+        if self._refused is not None and now - self._refused[0] < _KEYRING_PAUSE:
+            raise self._refused[1]
         try:
-            return await self._secrets.read(INVITATION_NAME) or ""
+            self._read = await self._secrets.read(INVITATION_NAME) or ""
         except CredentialsUnavailable as error:
-            raise QueueNotOpen(error.message, why="keyring", hint=error.hint) from error
+            refused = QueueNotOpen(error.message, why="keyring", hint=error.hint)
+            self._refused = now, refused
+            raise refused from error
+        return self._read
+
+    def _settings_changed(self, event: SettingsChanged) -> None:
+        if event.key == SETTING:
+            self._read = self._refused = None
 
     def _made(self, token: str) -> TeamQueue:
         with _translated(lambda _: ""):
@@ -505,6 +525,7 @@ class QueueLink:
         return TeamQueue(queue, me_there, self._me, lease=self._lease)
 
     async def _forget_client(self) -> None:
+        self._read = self._refused = None
         queue, self._queue = self._queue, None
         if queue is not None:
             await queue.aclose()
