@@ -68,6 +68,7 @@ class Figures:
     starts: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     draft_seconds: float = DRAFT_SECONDS
+    sessions_ended: int = 0
 
 
 class Life:
@@ -98,14 +99,20 @@ class Life:
         while True:
             told = self.told.get(timeout=max(0.1, end - time.monotonic()))
             if told is None:
-                assert self.process.stderr is not None
-                raise SystemExit(f"the app ended by itself:\n{self.process.stderr.read().decode()}")
+                self._ended_by_itself()
+                continue
             if told["event"] == event:
                 return told
             known.take(told)
 
+    def _ended_by_itself(self) -> None:
+        assert self.process.stderr is not None
+        raise SystemExit(f"the app ended by itself:\n{self.process.stderr.read().decode()}")
+
     def kill(self, known: Known) -> float:
         """Kill it, and learn from everything that it had told."""
+        if self.process.poll() is not None:
+            self._ended_by_itself()
         at = time.monotonic()
         self.process.kill()
         self.process.wait()
@@ -176,6 +183,9 @@ def run(kills: int, seed: int, draft_seconds: float = DRAFT_SECONDS) -> Figures:
             killed_at = life.kill(known)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    figures.sessions_ended = len(known.ended)
+    if figures.same_card + figures.next_card < kills // 3 or len(known.answered) < kills // 3:
+        figures.faults.append("the script made too little progress to prove anything")
     return figures
 
 
@@ -188,6 +198,7 @@ def main() -> int:
     figures = run(options.kills, options.seed)
     print(f"kills                     {figures.kills}")
     print(f"acknowledged answers      {figures.answers_checked} checked")
+    print(f"sessions worked through   {figures.sessions_ended}")
     print(f"same card open            {figures.same_card}")
     print(f"card answered at the kill {figures.next_card}")
     if figures.lags:

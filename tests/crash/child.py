@@ -90,15 +90,7 @@ class Script:
         while True:
             if model.view is None or model.view.session.status.is_final:
                 await self.start()
-            await until(
-                lambda: (
-                    model.view is not None
-                    and not model.is_busy
-                    and not model.is_thinking
-                    and (model.view.open_step is not None or bool(model.notice))
-                ),
-                "a card or the end",
-            )
+            await until(self.is_settled, "a card or the end")
             assert model.view is not None
             step = model.view.open_step
             if step is None:
