@@ -177,6 +177,7 @@ def run(kills: int, seed: int, draft_seconds: float = DRAFT_SECONDS) -> Figures:
             figures.starts.append(time.monotonic() - life.began)
             if number:
                 compare(restored, known, killed_at, figures)
+            known.typed.clear()  # what an earlier life typed and lost is judged already
             if number < kills:
                 time.sleep(chance.uniform(0.0, 2.5))
                 figures.kills += 1
