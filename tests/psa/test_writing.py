@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flowpilot_desktop.core.errors import PsaRefused, PsaUnclear
+from flowpilot_desktop.core.errors import PsaError, PsaRefused, PsaUnclear
 from flowpilot_desktop.core.push import (
     NotePayload,
     NoteVisibility,
@@ -83,6 +83,20 @@ async def test_an_internal_note_names_all_flags_and_tells_nobody(psa, site):
     }
     stored = site.notes_of(1005)[-1]
     assert (stored["id"], stored["member"]["identifier"]) == (note_id, "pnair")
+    assert site.mails == []
+
+
+@pytest.mark.parametrize("status", [400, 403, 500])
+async def test_an_internal_note_that_is_refused_never_becomes_part_of_the_discussion(
+    psa, site, status
+):
+    said = '{"code":"Refused","message":"no internal notes here","errors":null}'
+    site.faults.plan(answered(status, stored=False, body=said), method="POST", times=-1)
+    with pytest.raises(PsaError):
+        await psa.add_note(TICKET, SERVICE, a_note())
+    (request,) = site.requests_for("POST")
+    assert request.json["internalAnalysisFlag"] is True
+    assert request.json["detailDescriptionFlag"] is False
     assert site.mails == []
 
 
