@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QMimeData, Qt, Signal, Slot
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from flowpilot_desktop.core.attachment import Attachment
 from flowpilot_desktop.core.history import SessionListing, SimilarSession
@@ -26,6 +26,8 @@ from flowpilot_desktop.viewmodels.history import HistoryViewModel
 from flowpilot_desktop.viewmodels.intake import IntakeViewModel
 
 _COLUMN = 780
+_LEAST_TICKETS = 2
+"""Rows of the ticket list that stay visible in the smallest window."""
 _HINT = "Ctrl+Enter starts the session"
 
 
@@ -60,7 +62,8 @@ class IntakePage(QWidget):
         self.words_panel = self._words_panel()
         self.before_panel = self._before_panel()
         self.open_panel = self._open_panel()
-        column = QWidget(self)
+        middle = QWidget(self)
+        column = QWidget(middle)
         column.setMaximumWidth(px(_COLUMN))
         rows = self._column = QVBoxLayout(column)
         rows.setContentsMargins(px(16), px(16), px(16), px(16))
@@ -70,10 +73,35 @@ class IntakePage(QWidget):
         rows.addWidget(self.words_panel)
         rows.addWidget(self.before_panel)
         rows.addStretch(0)
-        middle = QHBoxLayout()
-        middle.addStretch(1)
-        middle.addWidget(column, 100)
-        middle.addStretch(1)
+        self.area = self._area(middle, column)
+        page = QVBoxLayout(self)
+        page.setContentsMargins(0, 0, 0, 0)
+        page.setSpacing(0)
+        page.addWidget(head)
+        page.addWidget(self.area, 1)
+        page.addWidget(self._foot())
+        model.changed.connect(self._render)
+        open_sessions.changed.connect(self._render)
+        theme().changed.connect(self._render)  # heights follow the size of the text
+        self._render()
+
+    def _area(self, middle: QWidget, column: QWidget) -> QScrollArea:
+        """Return what scrolls the column, in the middle, where the window is too small for it."""
+        across = QHBoxLayout(middle)
+        across.setContentsMargins(0, 0, 0, 0)
+        across.addStretch(1)
+        across.addWidget(column, 100)
+        across.addStretch(1)
+        area = QScrollArea(self)
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # every part of it has a stop
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(middle)
+        return area
+
+    def _foot(self) -> QFrame:
+        px = theme().px
         foot = QFrame(self)
         foot.setProperty("role", "pagefoot")
         foot_row = QHBoxLayout(foot)
@@ -83,15 +111,7 @@ class IntakePage(QWidget):
         self.start.clicked.connect(self._start)
         foot_row.addWidget(self.error, 1)
         foot_row.addWidget(self.start)
-        page = QVBoxLayout(self)
-        page.setContentsMargins(0, 0, 0, 0)
-        page.setSpacing(0)
-        page.addWidget(head)
-        page.addLayout(middle, 1)
-        page.addWidget(foot)
-        model.changed.connect(self._render)
-        open_sessions.changed.connect(self._render)
-        self._render()
+        return foot
 
     def _panel(self, title: str) -> tuple[QFrame, QVBoxLayout]:
         px = theme().px
@@ -176,7 +196,7 @@ class IntakePage(QWidget):
 
     @Slot()
     def _render(self) -> None:
-        model = self._model
+        model, px = self._model, theme().px
         ticket = model.ticket
         self.picker.setVisible(ticket is None)
         self.chosen.setVisible(ticket is not None)
@@ -208,7 +228,8 @@ class IntakePage(QWidget):
         rows = self._open_sessions.sessions.rowCount()
         self.open_panel.setVisible(rows > 0)
         height = self.open_list.sizeHintForRow(0)
-        self.open_list.setFixedHeight(max(1, min(rows, 3)) * max(height, 1) + 2)
+        self.open_list.setFixedHeight(max(1, min(rows, 3)) * max(height, 1) + px(8))
+        self.picker.list.setMinimumHeight(_LEAST_TICKETS * max(height, px(40)))
 
     def _show_ticket(self, ticket: Ticket) -> None:
         self.chosen_title.show_text(ticket.summary or f"Ticket #{ticket.id}")
