@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QLineEdit, QSpinBox, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLineEdit, QWidget
 
 from flowpilot_desktop.services.probes import PROBE_WORDS, Probe, ProbeKind
 from flowpilot_desktop.ui.controls import Button
+from flowpilot_desktop.ui.fields import Choice, Number
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
 
@@ -29,7 +30,7 @@ class ProbeBar(QFrame):
         row = QHBoxLayout(self)
         row.setContentsMargins(px(24), px(10), px(20), px(10))
         row.setSpacing(px(8))
-        self.kind = QComboBox(self)
+        self.kind = Choice(self)
         self.kind.setAccessibleName("What to look at")
         for kind, words in PROBE_WORDS.items():
             self.kind.addItem(words, kind)
@@ -39,7 +40,7 @@ class ProbeBar(QFrame):
         self.target.setPlaceholderText("Host name or address")
         self.target.setMaxLength(253)
         self.target.returnPressed.connect(self._ask)
-        self.port = QSpinBox(self)
+        self.port = Number(self)
         self.port.setAccessibleName("Port")
         self.port.setRange(1, 65_535)
         self.port.setValue(_PORT)
