@@ -148,6 +148,8 @@ class Photographer:
         app.history_model.choose(session_id)
         await until(lambda: app.history_model.chosen is not None, "the details")
         await self.take("history")
+        app.set_up()
+        await self.take("welcome")
         app.window.show_page("settings")
         for place in range(app.settings_page.tabs.count()):
             title = app.settings_page.tabs.tabText(place)
