@@ -487,7 +487,8 @@ class SettingsPage(QWidget):
 
     @Slot(object, object)
     def _edited(self, setting: Setting[Any], value: Any) -> None:
-        if value != self._model.value(setting):
+        # The old value typed again keeps nothing, but takes back what was said of the wrong one.
+        if value != self._model.value(setting) or setting.key in self._model.errors:
             self._model.change(setting, value)
 
     def _psa_form(self) -> PsaForm:
