@@ -38,11 +38,13 @@ from flowpilot_desktop.core.ticket import Ticket
 from flowpilot_desktop.diagnostics import Crash, watch_for_bugs
 from flowpilot_desktop.profile import Profile
 from flowpilot_desktop.services.audit import Audit
+from flowpilot_desktop.services.engine import SessionView
 from flowpilot_desktop.services.tickets import TRY_EVERY
 from flowpilot_desktop.settings import Setting, Settings
 from flowpilot_desktop.settings import Theme as ThemeChoice
 from flowpilot_desktop.ui.hand_off import HandOffScreens
 from flowpilot_desktop.ui.instance import FirstInstance
+from flowpilot_desktop.ui.pages.flows import FlowsPage
 from flowpilot_desktop.ui.pages.history import HistoryPage
 from flowpilot_desktop.ui.pages.intake import IntakePage
 from flowpilot_desktop.ui.pages.link import LinkPage
@@ -51,6 +53,7 @@ from flowpilot_desktop.ui.pages.session import SessionPage
 from flowpilot_desktop.ui.pages.settings import SettingsPage
 from flowpilot_desktop.ui.pages.welcome import WelcomePage
 from flowpilot_desktop.ui.shell import Shell
+from flowpilot_desktop.viewmodels.flows import FlowsViewModel
 from flowpilot_desktop.viewmodels.history import HistoryViewModel
 from flowpilot_desktop.viewmodels.intake import IntakeViewModel, TicketPicker
 from flowpilot_desktop.viewmodels.push import AuditViewModel, PushViewModel
@@ -184,6 +187,9 @@ class Application(QObject):
         self.session_page = SessionPage(self.session_model)
         self.resolve_page = ResolvePage(self.resolve_model, self.closed_push_model)
         self.link_page = LinkPage(self.link_model)
+        self.flows_model = self._kept(FlowsViewModel(self.desk.shelf))
+        self.flows_page = FlowsPage(self.flows_model)
+        self.flows_model.open()
         self.history_page = HistoryPage(
             self.history_model,
             self.history_push_model,
@@ -213,6 +219,7 @@ class Application(QObject):
         window.add_page(
             "history", self.history_page, icon="history", title="History", shortcut="Ctrl+3"
         )
+        window.add_page("flows", self.flows_page, icon="action", title="Flows", shortcut="Ctrl+4")
         window.add_page(
             "settings",
             self.settings_page,
@@ -231,6 +238,7 @@ class Application(QObject):
         self.intake_model.started.connect(self.open_session)
         self.intake_page.session_chosen.connect(self.open_session)
         self.history_page.session_opened.connect(self.open_session)
+        self.history_page.flow_wanted.connect(self._draft_flow)
         self.session_page.resolve_requested.connect(self._open_resolve)
         self.session_page.escalate_requested.connect(self.hand_off.escalate)
         self.session_page.withdraw_requested.connect(self.hand_off.withdraw)
@@ -440,6 +448,11 @@ class Application(QObject):
         url = QUrl(view.ticket_url) if view is not None else QUrl()
         if url.scheme() in ("https", "http"):
             QDesktopServices.openUrl(url)
+
+    @Slot(object)
+    def _draft_flow(self, view: SessionView) -> None:
+        self.flows_model.draft(view)
+        self.window.show_page("flows")
 
     @Slot()
     def _search_history(self) -> None:

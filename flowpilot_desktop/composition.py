@@ -35,6 +35,7 @@ from flowpilot_desktop.services.documentation import DocumentationRules
 from flowpilot_desktop.services.documentation_push import DocumentationPush
 from flowpilot_desktop.services.engine import FlowPilotEngine
 from flowpilot_desktop.services.escalations import Escalations
+from flowpilot_desktop.services.flow_shelf import FlowShelf
 from flowpilot_desktop.services.model_access import ModelAccess, ModelRules
 from flowpilot_desktop.services.queue import INVITATION_NAME, SETTING, QueueLink, client, practice
 from flowpilot_desktop.services.reach import ReachBoard
@@ -85,6 +86,7 @@ class Desk:
     link: QueueLink
     escalations: Escalations
     doctor: Doctor
+    shelf: FlowShelf
     flows: Callable[[], Awaitable[FlowLibrary]]
 
 
@@ -103,7 +105,7 @@ async def open_desk(
         else:
             secrets = await open_secrets(profile.folder.name)
         await _introduce(settings, profile, store)
-        flows = _FlowShelf(profile)
+        flows = FlowShelf(assets.path("flows"), profile.own_flows)
         options = functools.partial(_psa_options, settings, profile)
 
         def psa(connection: PsaConnection, keys: psas.PsaKeys | None) -> Psa:
@@ -187,6 +189,7 @@ async def open_desk(
                 link=link,
                 escalations=escalations,
                 doctor=doctor,
+                shelf=flows,
                 flows=flows.library,
             )
         finally:
@@ -202,22 +205,6 @@ async def open_desk(
             await secrets.aclose()
     finally:
         await store.aclose()
-
-
-class _FlowShelf:
-    """Loads the flows once, away from the screen's thread, when they are first needed."""
-
-    def __init__(self, profile: Profile) -> None:
-        self._profile = profile
-        self._loading: asyncio.Future[FlowLibrary] | None = None
-
-    async def library(self) -> FlowLibrary:
-        """Return the shipped flows and the technician's own."""
-        if self._loading is None:
-            self._loading = asyncio.ensure_future(
-                asyncio.to_thread(FlowLibrary.load, assets.path("flows"), self._profile.own_flows)
-            )
-        return await asyncio.shield(self._loading)
 
 
 def _psa(

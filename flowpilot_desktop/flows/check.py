@@ -65,6 +65,12 @@ def check(paths: Sequence[Path], beside: Iterable[Flow] = ()) -> Report:
     return Report(len(files), tuple(flows), tuple(sorted(set(findings))))
 
 
+def check_flow(flow: Flow, beside: Iterable[Flow] = ()) -> Report:
+    """Try a loaded flow's own samples against the other flows."""
+    library = FlowLibrary([*(other for other in beside if other.id != flow.id), flow])
+    return Report(1, (flow,), tuple(sorted(set(_samples(library, flow)))))
+
+
 def _samples(library: FlowLibrary, flow: Flow) -> Iterable[Finding]:
     path = flow.path or Path()
     if flow.id == GENERAL_ID:

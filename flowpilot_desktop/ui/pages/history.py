@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from flowpilot_desktop.core.history import SessionFilter, SessionListing
 from flowpilot_desktop.core.push import PsaPushStatus, PushState
+from flowpilot_desktop.core.session import SessionStatus
 from flowpilot_desktop.core.timing import duration_words
 from flowpilot_desktop.services.engine import SessionView
 from flowpilot_desktop.ui.controls import Badge, Button
@@ -53,6 +54,7 @@ class HistoryPage(QWidget):
     """Every session on this computer."""
 
     session_opened = Signal(str)
+    flow_wanted = Signal(object)
 
     def __init__(
         self,
@@ -161,6 +163,10 @@ class HistoryPage(QWidget):
         buttons = QHBoxLayout()
         buttons.addWidget(self.open)
         buttons.addWidget(self.copy)
+        self.make_flow = Button("Make a flow", icon="edit", parent=panel)
+        self.make_flow.setToolTip("A first draft of a flow out of what was done here")
+        self.make_flow.clicked.connect(self._make_flow)
+        buttons.addWidget(self.make_flow)
         buttons.addStretch(1)
         rows.addLayout(line)
         rows.addWidget(self.line)
@@ -195,6 +201,7 @@ class HistoryPage(QWidget):
         if self._push.session_id != session.id:
             self._push.show(session.id)
         self.title.show_text(session.problem_summary)
+        self.make_flow.setVisible(view.is_verified and session.status is SessionStatus.RESOLVED)
         self.badge.show_text(*STATUS_BADGES[session.status])
         handler = view.engineers.get(session.handler_id, "")
         worked = (
@@ -245,6 +252,11 @@ class HistoryPage(QWidget):
     def _retry(self) -> None:
         if self._model.chosen is not None:
             self._model.retry_push(self._model.chosen.session.id)
+
+    @Slot()
+    def _make_flow(self) -> None:
+        if self._model.chosen is not None:
+            self.flow_wanted.emit(self._model.chosen)
 
     @Slot()
     def _copy(self) -> None:
