@@ -132,6 +132,17 @@ async def test_a_number_answers_from_anywhere_on_the_page_but_a_field(page, engi
     assert engine.view.steps[3].response.option == "1200"
 
 
+async def test_a_composer_that_was_closed_stays_closed_and_keeps_its_words(page, qtbot):
+    page.compose()
+    qtbot.keyClicks(page._note, "rebooted it")
+    page._close_composer()
+    page.viewmodel.changed.emit()
+    assert not page._composer.isVisible()
+    page.compose()
+    assert page._composer.isVisible()
+    assert page._note.text == "rebooted it"
+
+
 async def test_the_focus_is_not_taken_from_who_types_elsewhere(page, engine, qtbot):
     engine.bodies = [samples.ACTION]
     page.compose()

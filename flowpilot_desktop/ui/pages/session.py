@@ -157,6 +157,9 @@ class SessionPage(QWidget):
         row.addWidget(self._side_button)
         return head
 
+    _put_aside = ""
+    """The session whose composer was closed with words in it: it opens again when asked for."""
+
     def _build_composer(self) -> QWidget:
         px = theme().px
         self._composer = QFrame(self)
@@ -284,6 +287,7 @@ class SessionPage(QWidget):
         self._corrects = step_id if number else ""
         words = f"What is right about step {number}? (Enter to log)" if number else _NOTE_WORDS
         self._note.setPlaceholderText(words)
+        self._put_aside = ""
         self._composer.show()
         self._note.setFocus(Qt.FocusReason.OtherFocusReason)
 
@@ -441,7 +445,8 @@ class SessionPage(QWidget):
                 self.focus_open_card()
         elif not self._note.hasFocus():
             self._note.show_text(model.drafts.get(NOTE, ""))
-            if model.drafts.get(NOTE) and model.is_live:
+            is_put_aside = self._put_aside == model.session_id
+            if model.drafts.get(NOTE) and model.is_live and not is_put_aside:
                 self._composer.show()
 
     def _render_feed(self, view: SessionView | None) -> None:
@@ -745,6 +750,7 @@ class SessionPage(QWidget):
     def _close_composer(self) -> None:
         self._composer.hide()
         self._corrects = ""
+        self._put_aside = self.viewmodel.session_id
         self.viewmodel.flush_drafts()
         self.focus_open_card()
 
