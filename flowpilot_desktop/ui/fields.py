@@ -17,6 +17,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from flowpilot_desktop.ui.theme import theme
+
+_LEFT = 6
+"""Room before a number: the stylesheet's padding does not reach a spin box's own field."""
+
 
 class Choice(QComboBox):
     """One of several."""
@@ -39,6 +44,7 @@ class Number(QSpinBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.lineEdit().setTextMargins(theme().px(_LEFT), 0, 0, 0)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Turn only what has the focus."""
@@ -54,6 +60,7 @@ class Amount(QDoubleSpinBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.lineEdit().setTextMargins(theme().px(_LEFT), 0, 0, 0)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Turn only what has the focus."""
@@ -69,6 +76,7 @@ class TimeOfDay(QTimeEdit):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.lineEdit().setTextMargins(theme().px(_LEFT), 0, 0, 0)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Turn only what has the focus."""
@@ -84,6 +92,7 @@ class Moment(QDateTimeEdit):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.lineEdit().setTextMargins(theme().px(_LEFT), 0, 0, 0)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """Turn only what has the focus."""

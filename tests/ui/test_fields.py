@@ -101,3 +101,14 @@ async def test_the_wheel_turns_only_what_has_the_focus(
     assert _value(field) != before
     page.close()
     page.deleteLater()
+
+
+@pytest.mark.parametrize("made", [_number, _amount, _time, _moment])
+def test_a_number_does_not_touch_its_left_edge(
+    theme: Theme, made: Callable[[QWidget], QWidget]
+) -> None:
+    page = QWidget()
+    field = made(page)
+    assert isinstance(field, QAbstractSpinBox)
+    assert field.lineEdit().textMargins().left() == theme.px(6)
+    page.deleteLater()
