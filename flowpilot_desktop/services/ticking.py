@@ -79,7 +79,11 @@ class Ticking:
             self._run_at(due)
 
     def _run_at(self, due: datetime) -> None:
-        self._scheduler.add_job(self.push_now, "date", run_date=due, id=_DUE, replace_existing=True)
+        self._scheduler.add_job(self._due, "date", run_date=due, id=_DUE, replace_existing=True)
+
+    async def _due(self) -> None:
+        """Begin a push and end at once: planned from within itself, a job would be dropped."""
+        self.wake()
 
     def _push_changed(self, _: PushChanged) -> None:
         if self._scheduler.running and not self._is_pushing:
