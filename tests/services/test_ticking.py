@@ -1,0 +1,43 @@
+"""The clock of what happens by itself."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from flowpilot_desktop.core.events import Events
+from flowpilot_desktop.services.documentation_push import DocumentationPush
+from flowpilot_desktop.services.ticking import Ticking
+from flowpilot_desktop.services.timekeeping import Timekeeping
+
+RUNS = 20
+
+
+class DueAtOnce:
+    """Documentation that is due again the moment a push has ended, for some times."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.done = asyncio.Event()
+
+    async def run_due(self) -> None:
+        self.runs += 1
+        if self.runs == RUNS:
+            self.done.set()
+
+    async def next_due(self) -> datetime | None:
+        return datetime.now(UTC) if self.runs < RUNS else None
+
+    async def beat(self) -> None:
+        """Nothing works here."""
+
+
+async def test_what_is_due_at_once_is_done_at_once_however_often():
+    work: Any = DueAtOnce()
+    ticking = Ticking(cast("DocumentationPush", work), cast("Timekeeping", work), Events())
+    ticking.start()
+    try:
+        async with asyncio.timeout(10):
+            await work.done.wait()
+    finally:
+        await ticking.aclose()
+    assert work.runs == RUNS
