@@ -121,7 +121,7 @@ def noting_the_first_word(left: list[float]) -> Iterator[None]:
                 left.append(time.perf_counter())
         original(writer, content)
 
-    simulated._chunk = chunk
+    simulated._chunk = chunk  # type: ignore[assignment]  # the same but for a name
     try:
         yield
     finally:

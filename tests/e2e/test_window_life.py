@@ -1,6 +1,7 @@
 """What the window does by itself: it recovers from an outage, comes back, and closes for good."""
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from flowpilot_desktop import app as application
+from flowpilot_desktop.app import Application
 from flowpilot_desktop.core.errors import PsaUnreachable, StoreFull
 from flowpilot_desktop.core.events import Reach, System
 from flowpilot_desktop.core.session import Intake, Response, Result
@@ -15,6 +17,14 @@ from flowpilot_desktop.core.ticket import TicketQuery
 from flowpilot_desktop.psa.practice import PracticePsa
 from flowpilot_desktop.viewmodels.session import NOTE
 from tests.e2e.driver import at_the_desk, until
+
+
+def _is_zoomed(app: Application, percent: int) -> bool:
+    return bool(app.settings.zoom == percent)
+
+
+def _looks(app: Application, is_dark: bool) -> bool:
+    return app.theme.is_dark is is_dark
 
 
 async def test_an_outage_ends_by_itself_and_its_banner_with_it(
@@ -97,7 +107,7 @@ async def test_text_and_theme_change_by_keys_and_commands(tmp_path: Path):
             (Qt.Key.Key_0, 100),
         ):
             QTest.keyClick(app.window, key, Qt.KeyboardModifier.ControlModifier)
-            await until(lambda wanted=percent: app.settings.zoom == wanted, f"{percent} %")
+            await until(partial(_is_zoomed, app, percent), f"{percent} %")
         for name, is_dark in (("theme.light", False), ("theme.dark", True)):
             next(one for one in app.actions.all if one.objectName() == name).trigger()
-            await until(lambda wanted=is_dark: app.theme.is_dark is wanted, name)
+            await until(partial(_looks, app, is_dark), name)

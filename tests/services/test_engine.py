@@ -28,6 +28,7 @@ from flowpilot_desktop.core.session import (
     StepDraft,
     StepKind,
 )
+from flowpilot_desktop.psa.practice import PracticePsa
 from flowpilot_desktop.services.documentation import DocumentationChoices
 from flowpilot_desktop.services.model_access import ModelRules
 from tests.services.desk import CONNECTION, Desk, any_answer, diagnose, open_desk
@@ -361,7 +362,7 @@ async def test_hostile_text_is_kept_clean(desk):
 
 
 class SlowMind:
-    """A model whose answer waits for a gate."""
+    """A model whose answer waits for a gate; it writes no briefings and lists no models."""
 
     def __init__(self) -> None:
         self.gate, self.asked = asyncio.Event(), asyncio.Event()
@@ -370,6 +371,12 @@ class SlowMind:
         self.asked.set()
         await self.gate.wait()
         yield StepDraft(Question("One more thing?"), Source.CLAUDE)
+
+    async def briefing(self, consultation):
+        raise AssertionError("nobody hands anything over here")
+
+    async def models(self):
+        return ()
 
     async def aclose(self) -> None:
         pass
@@ -427,9 +434,11 @@ async def test_a_client_on_the_never_send_list_is_sent_to_no_model(tmp_path, tex
     mind.gate.set()
     rules = ModelRules(never_send=frozenset({NEVER}))
     async with open_desk(tmp_path, model=mind, model_rules=rules) as desk:
+        assert isinstance(desk.psa, PracticePsa)
         desk.psa.away = away
         session_id = await started(desk, text, ticket=ticket)
         step = await desk.engine.next_step(session_id)
+        assert step is not None
         assert step.source is Source.FLOW
         assert not mind.asked.is_set()
         assert "never sent" in desk.engine.notice(session_id) or "Nothing about" in (
@@ -443,4 +452,6 @@ async def test_other_clients_still_have_their_model(tmp_path):
     rules = ModelRules(never_send=frozenset({NEVER}))
     async with open_desk(tmp_path, model=mind, model_rules=rules) as desk:
         session_id = await started(desk, "slow laptop", ticket="")
-        assert (await desk.engine.next_step(session_id)).source is Source.CLAUDE
+        step = await desk.engine.next_step(session_id)
+        assert step is not None
+        assert step.source is Source.CLAUDE

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from flowpilot_desktop.core.ports import StepProgress
-from flowpilot_desktop.core.session import Response, Source, Step
+from flowpilot_desktop.core.session import Response, Result, Source, Step
 from flowpilot_desktop.llm import conversation
 from flowpilot_desktop.services.model_access import ModelRules
 from tests.services.desk import Desk, any_answer
@@ -208,9 +208,9 @@ async def test_a_long_session_is_compacted_with_its_negative_findings(
             step = await desk.engine.next_step(session_id)
             assert step is not None
             sizes.append(len(json.dumps(simulator.asked()[-1]["messages"])))
-            await desk.engine.respond(session_id, step.id, replace(
-                any_answer(step), result="did_not_work", text="it made no difference at all. " * 9,
-            ))  # fmt: skip
+            words = "it made no difference at all. " * 9
+            answer = replace(any_answer(step), result=Result.DID_NOT_WORK, text=words)
+            await desk.engine.respond(session_id, step.id, answer)
         assert any(later < earlier for earlier, later in itertools.pairwise(sizes))
         assert max(sizes) < 40_000
         last = json.dumps(simulator.asked()[-1]["messages"])

@@ -13,7 +13,6 @@ import pytest
 
 from flowpilot_desktop.core.errors import InvalidInput
 from flowpilot_desktop.core.session import StepKind
-from flowpilot_desktop.services import probes
 from flowpilot_desktop.services.probes import Probe, ProbeKind, checked_probe, run_probe
 from tests.services.desk import open_desk
 from tests.services.mind import begun
@@ -120,7 +119,7 @@ async def test_a_probe_ends_with_its_time(program: Path):
 
 
 async def test_a_missing_program_is_said(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(probes.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     assert "is not installed" in await run_probe(Probe(ProbeKind.PING, "host"))
 
 

@@ -6,6 +6,7 @@ from PySide6.QtCore import QMimeData, QUrl
 from PySide6.QtGui import QImage
 
 from flowpilot_desktop.core.attachment import PICTURE_LIMIT, picture_type
+from flowpilot_desktop.ui.cards.card import StepCard
 from flowpilot_desktop.ui.thumbnails import pictures_of, small_enough
 from tests.e2e.driver import at_the_desk, until
 
@@ -40,7 +41,10 @@ async def test_a_pasted_screenshot_starts_a_session_and_stays_with_it(tmp_path):
         thumbnails = app.session_page.thumbnails
         await until(lambda: thumbnails.names == ("screenshot 1.png",), "it beside the card")
         await until(lambda: technician.view.open_step is not None, "a card")
-        card = app.session_page.feed.card(technician.view.open_step.id)
+        step = technician.view.open_step
+        assert step is not None
+        card = app.session_page.feed.card(step.id)
+        assert isinstance(card, StepCard)
         await until(lambda: not app.session_model.is_busy, "nothing to wait for")
         card.pictured.emit(pasted(shot()))
         await until(lambda: len(thumbnails.names) == 2, "a screenshot on the open card")

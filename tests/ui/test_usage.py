@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QLabel
 from flowpilot_desktop.core.session import Source, Usage, new_id
 from flowpilot_desktop.core.usage import UsageRecord, UsageTotal
 from flowpilot_desktop.services.model_access import KEY_NAME
+from flowpilot_desktop.ui.cards.card import StepCard
 from flowpilot_desktop.ui.pages.usage import money_words, token_words
 from tests.e2e.driver import Technician, at_the_desk, until
 from tests.simulators.claude import Answer, ClaudeSimulator, running
@@ -54,12 +55,17 @@ async def test_the_budget_question_is_a_banner_whose_yes_brings_claude_back(simu
         await starts(technician)
         await technician.reads("90% of this month's budget for Claude is used.")
         await until(lambda: technician.view.open_step is not None, "a card of the flow")
-        assert technician.view.open_step.source is Source.FLOW
+        flow_card = technician.view.open_step
+        assert flow_card is not None
+        assert flow_card.source is Source.FLOW
         assert simulator.asked() == []
         await technician.clicks("Go on this month")
         await until(lambda: not technician.sees("of this month's budget"), "the banner to go")
         step = technician.view.open_step
-        technician.app.session_page.feed.card(step.id).press(1)
+        assert step is not None
+        card = technician.app.session_page.feed.card(step.id)
+        assert isinstance(card, StepCard)
+        card.press(1)
         await until(
             lambda: (
                 technician.view.open_step is not None
