@@ -304,8 +304,7 @@ class Application(QObject):
                 self._stack.callback(loop.remove_signal_handler, number)
 
     def _collect_garbage_here(self) -> None:
-        gc.disable()
-        self._stack.callback(gc.enable)
+        gc.disable()  # for good: worker threads outlive the window
         self._garbage = QTimer(self)
         self._garbage.setInterval(GARBAGE_MILLISECONDS)
         self._garbage.timeout.connect(self._collect)

@@ -35,6 +35,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+gc.disable()  # see _garbage_on_this_thread_alone
+
 QT_FOLDERS = frozenset({"app", "e2e", "ui", "viewmodels"})
 
 _FORGOTTEN_PREFIXES = (
@@ -304,6 +306,30 @@ def _left_over(threads: set[threading.Thread], windows: set[int], running: set[s
         for thing in set(_left_running()) - running
     ]
     return found
+
+
+_COLLECT_EVERY = 40
+_uncollected = [0]
+
+
+@pytest.fixture(autouse=True)
+def _garbage_on_this_thread_alone(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Collects garbage between tests, here: a collection on a worker could destroy a widget there.
+
+    After every test of a window, for the next one must not meet what is left of it; after some of
+    the others.
+    """
+    yield
+    gc.disable()
+    _uncollected[0] += 1
+    is_window = bool({"app", "e2e", "ui"}.intersection(request.path.parts[len(ROOT.parts) :]))
+    if is_window or _uncollected[0] >= _COLLECT_EVERY:
+        _uncollected[0] = 0
+        if is_window:
+            _delete_what_waits()
+        gc.collect()
+        if is_window:
+            _delete_what_waits()
 
 
 @pytest.fixture(autouse=True)
