@@ -75,7 +75,7 @@ async def test_screenshots_leave_only_with_consent(
         session_id = (await desk.engine.start_session(intake)).session.id
         assert await desk.engine.pictures("") == ()
         await desk.engine.attach_picture(session_id, PNG)
-        assert [one.name for one in await desk.engine.pictures(session_id)] == [
+        assert sorted(one.name for one in await desk.engine.pictures(session_id)) == [
             "screenshot 1.png",
             "screenshot 2.png",
         ]
