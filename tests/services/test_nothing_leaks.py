@@ -8,6 +8,7 @@ exported note, the exported record; and in a team, whatever was told to the queu
 
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from flowpilot_desktop.services.audit import Audit
 from flowpilot_desktop.services.documentation import DocumentationChoices
 from flowpilot_desktop.services.model_access import KEY_NAME
 from flowpilot_desktop.settings import Settings
+from tests.clock import VirtualClock
 from tests.services.desk import CONNECTION
 from tests.services.team import two_desks
 from tests.simulators.claude import ClaudeSimulator
@@ -95,13 +97,15 @@ async def test_no_planted_secret_leaves_by_any_way_out(tmp_path, log_file, logge
         settings = Settings(tmp_path / "profile", events)
         await settings.change(Settings.model_base_url, claude.url)
         profile = Profile(tmp_path / "profile")
-        async with open_desk(profile, settings=settings, events=events) as desk:
+        clock = VirtualClock(datetime.now(UTC).replace(microsecond=0))
+        async with open_desk(profile, settings=settings, events=events, clock=clock) as desk:
             connection = PsaConnection("site", "connectwise", server.url, COMPANY_ID)
             await desk.tickets.connect(connection, PsaKeys(PUBLIC_KEY, PRIVATE_KEY))
             await desk.secrets.write(KEY_NAME, claude.key)
             engine = desk.engine
             started = await engine.start_session(Intake(text("first words"), "site", str(TICKET)))
             session_id = started.session.id
+            clock.advance(minutes=5)  # work without time makes no entry that could be refused
             for answer in (text("answer"), "nothing special"):
                 step = await engine.next_step(session_id)
                 assert step is not None

@@ -140,7 +140,18 @@ def open_socket(invitation: Invitation) -> psycopg.Connection:
 
 
 def scans(database: QueueDatabase) -> dict[str, int]:
-    """Return how often each large table was read from one end to the other."""
+    """Return how often each large table was read from one end to the other, up to now.
+
+    A server process reports what it did when it ends, or at the latest when it is told to.
+    """
+    others = (
+        "select count(*) from pg_stat_activity where datname = current_database()"
+        " and backend_type = 'client backend' and pid <> pg_backend_pid()"
+    )
+    end = time.monotonic() + 10
+    while database.connection.execute(others).fetchone() != (0,) and time.monotonic() < end:
+        time.sleep(0.02)
+    database.connection.execute("select pg_stat_force_next_flush()")
     database.connection.execute("select pg_stat_clear_snapshot()")
     return dict(
         database.connection.execute(
@@ -376,7 +387,6 @@ def measure(size: Size) -> list[str]:
         everybody = [invitation for team in people for invitation in team]
         read_before = scans(database)
         polling = poll_for_a_while(database, everybody, size)
-        database.connection.execute("select pg_stat_force_next_flush()")
         read = scans(database)
         whole = {name: read[name] - read_before[name] for name in read}
         assert not any(whole.values()), f"tables were read as a whole: {whole}"
