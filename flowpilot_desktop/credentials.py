@@ -17,6 +17,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.errors import CredentialsUnavailable, InvalidInput
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Keyring:
                 return await asyncio.wrap_future(future)
         except TimeoutError as error:
             raise CredentialsUnavailable(
-                f"The system keyring did not answer within {seconds:.0f} seconds.",
+                f"The system keyring did not answer within {counted(round(seconds), 'second')}.",
                 hint="It may be asking for its password in another window: answer there, then try "
                 "again. Nothing was written to disk.",
             ) from error

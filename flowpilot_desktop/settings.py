@@ -31,6 +31,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, overload
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.errors import InvalidInput, StoreError, StoreFull
 from flowpilot_desktop.core.events import Events, SettingsChanged
 from flowpilot_desktop.core.private_folder import make_private
@@ -642,7 +643,7 @@ class Settings:
         what = "The settings file was damaged." if not is_whole else "Some settings made no sense."
         lost = f" Set back to their defaults: {', '.join(unread)}." if unread else ""
         if not is_whole:
-            lost += f" {len(self._values)} settings could be read and are kept."
+            lost += f" {counted(len(self._values), 'setting')} could be read and kept."
         try:
             self._path.replace(aside)
             _write(self._path, self._kept)

@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from flowpilot_desktop.core.counting import counted
+
 LONG_TEXT = 2_000
 """Characters from which on a text may be evidence."""
 MANY_LINES = 25
@@ -48,7 +50,7 @@ class Evidence:
 
     def digest(self, name: str) -> str:
         """Return what a step holds instead of the whole text, which is kept under that name."""
-        parts = [f"[Pasted {self.kind}, {self.line_count:,} lines; kept whole as {name}]"]
+        parts = [f"[Pasted {self.kind}, {counted(self.line_count, 'line')}; kept whole as {name}]"]
         if self.facts:
             parts += ["Found:", *(f"- {fact}" for fact in self.facts)]
         if self.lines:
@@ -144,7 +146,9 @@ def _facts(kind: EvidenceKind, lines: list[str]) -> Iterator[str]:
 
 
 def _counted(values: Counter[str]) -> str:
-    return ", ".join(f"{one} ({count} times)" for one, count in values.most_common(_VALUES))
+    return ", ".join(
+        f"{one} ({counted(count, 'time')})" for one, count in values.most_common(_VALUES)
+    )
 
 
 def _trace(lines: list[str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from datetime import timedelta
 from difflib import SequenceMatcher
 from enum import StrEnum
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.findings import corrected
 from flowpilot_desktop.core.session import (
     STEP_LIMIT,
@@ -153,8 +154,8 @@ def _limit_stops(
         found.append(
             Stop(
                 StopSign.STEP_LIMIT,
-                f"This session has {len(cards)} steps. One best answer from what is known comes "
-                "next; then resolve it, or hand it to a colleague.",
+                f"This session has {counted(len(cards), 'step')}. One best answer from what is "
+                "known comes next; then resolve it, or hand it to a colleague.",
             )
         )
     if worked >= limits.worked:

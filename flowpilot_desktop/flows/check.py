@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.flows.library import SUFFIXES, FlowLibrary, sift
 from flowpilot_desktop.flows.loading import load_file
 from flowpilot_desktop.flows.model import GENERAL_ID, Finding, Flow
@@ -36,8 +37,8 @@ class Report:
             lines.append("No flow files (*.yaml) were found.")
         nodes = sum(len(flow.nodes) for flow in self.flows)
         lines.append(
-            f"{self.files} files, {len(self.flows)} sound flows with {nodes} nodes, "
-            f"{len(self.findings)} findings."
+            f"{counted(self.files, 'file')}, {counted(len(self.flows), 'sound flow')} with "
+            f"{counted(nodes, 'node')}, {counted(len(self.findings), 'finding')}."
         )
         return "\n".join(lines)
 

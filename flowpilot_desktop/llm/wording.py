@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.findings import Findings
 from flowpilot_desktop.core.redaction import JsonValue
 from flowpilot_desktop.core.session import (
@@ -246,7 +247,7 @@ def happening(item: TicketRead | Pause) -> Iterator[str | Block]:
     """Yield what happened between two steps."""
     match item:
         case Pause(minutes=minutes):
-            rest = f"{minutes} minutes" if minutes < 120 else f"{minutes // 60} hours"  # noqa: PLR2004
+            rest = counted(minutes, "minute") if minutes < 120 else counted(minutes // 60, "hour")  # noqa: PLR2004
             yield f"The session was paused for {rest}; things may have changed meanwhile.\n"
         case TicketRead(after=after, context=context, is_refresh=is_refresh):
             label = f"ticket after step {after}"

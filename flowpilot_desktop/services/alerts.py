@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.escalation import EscalationState
 from flowpilot_desktop.core.ports import Clock
 from flowpilot_desktop.services.escalations import QueueEntry
@@ -121,7 +122,7 @@ class Alerts:
         if len(held) == 1:
             return [_arrived(held[0], now)]
         names = ", ".join(dict.fromkeys(entry.raised_by for entry in held))
-        words = f"{len(held)} escalations wait"
+        words = f"{counted(len(held), 'escalation waits', 'escalations wait')}"
         if joins:
             words += " since you were away"
         return [Alert(AlertKind.SEVERAL, words, f"From {names}")]

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.errors import FlowPilotError, ModelError
 from flowpilot_desktop.core.ports import Secrets
 from flowpilot_desktop.diagnostics import versions
@@ -147,7 +148,9 @@ class Doctor:
     async def _flow_files(self) -> list[Finding]:
         library = await self._flows()
         count = len(library.flows)
-        findings = [Finding("Flows", Verdict.GOOD, f"{count} flows are ready.")]
+        findings = [
+            Finding("Flows", Verdict.GOOD, f"{counted(count, 'flow is', 'flows are')} ready.")
+        ]
         findings += [
             Finding("Flow file", Verdict.BAD, str(fault), "Mend the file or remove it.")
             for fault in library.findings
@@ -215,7 +218,7 @@ class Doctor:
             reason = getattr(error, "reason", "")
             verdict = Verdict.NOTE if reason == "no_key" else Verdict.BAD
             return [Finding("Claude", verdict, error.message, error.hint)]
-        return [Finding("Claude", Verdict.GOOD, f"{len(models)} models can be used.")]
+        return [Finding("Claude", Verdict.GOOD, f"{counted(len(models), 'model')} can be used.")]
 
     async def _queue(self) -> list[Finding]:
         if not await self._link.is_set_up():
@@ -223,7 +226,7 @@ class Doctor:
             return [Finding("Team queue", Verdict.NOTE, "Not set up.", fix)]
         team = await self._link.test("")
         members = sum(one.is_active for one in team.members)
-        reached = f"{team.name}, as {team.me.name}; {members} members."
+        reached = f"{team.name}, as {team.me.name}; {counted(members, 'member')}."
         findings = [Finding("Team queue", Verdict.GOOD, reached)]
         if not team.may_write:
             fix = "Ask whoever runs the team queue to let you write, or update FlowPilot."

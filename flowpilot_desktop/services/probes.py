@@ -20,6 +20,7 @@ import time
 from dataclasses import dataclass
 from enum import StrEnum
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.errors import InvalidInput
 
 PROBE_SECONDS = 30.0
@@ -82,7 +83,7 @@ async def run_probe(probe: Probe, seconds: float = PROBE_SECONDS) -> str:
         async with asyncio.timeout(seconds):
             said = await _LOOKS[probe.kind](probe)
     except TimeoutError:
-        said = f"No answer within {seconds:.0f} seconds."
+        said = f"No answer within {counted(round(seconds), 'second')}."
     except OSError as error:
         said = f"It failed: {error.strerror or type(error).__name__}."
     where = probe.target

@@ -26,6 +26,7 @@ from typing import Any
 from sqlalchemy import Table
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.session import Intake, Session, SessionStatus
 from flowpilot_desktop.store import tables as t
 from flowpilot_desktop.store.backups import Backup, Backups, synced
@@ -71,6 +72,16 @@ _DOUBTS = {
         "WHERE state = 'waiting' AND id NOT IN (SELECT value FROM json_each(?))"
     ),
 }
+_NAMED = {
+    "psa_connections": ("PSA connection",),
+    "ticket_contexts": ("ticket",),
+    "push_items": ("item of documentation", "items of documentation"),
+    "segments": ("stretch of work", "stretches of work"),
+    "usage_records": ("record of use", "records of use"),
+    "audit_entries": ("entry of the trail", "entries of the trail"),
+    "queue_operations": ("message to the team", "messages to the team"),
+}
+"""What people call what is in a table, where that is not the table's name."""
 _NOUNS: dict[str, Any] = {shelf.table.name: shelf for shelf in t.SHELVES.values()}
 _DIALECT = sqlite_dialect.dialect()
 
@@ -102,10 +113,8 @@ class Recovery:
         if self.missing:
             said.append(f"Could not be read: at least {_listed(self.missing)}.")
         if self.placeholders:
-            said.append(
-                f"{self.placeholders} sessions lost their own record; their steps were kept under "
-                f"“{RECOVERED_SUMMARY}”."
-            )
+            lost = counted(self.placeholders, "session lost its", "sessions lost their")
+            said.append(f"{lost} own record; the steps were kept under “{RECOVERED_SUMMARY}”.")
         if self.quarantine is not None:
             said.append(f"Nothing was deleted: the damaged files are kept in {self.quarantine}.")
         return " ".join(said)
@@ -478,7 +487,7 @@ def _schema_pages(store: bytes) -> dict[int, bytes]:
 
 def _listed(counts: Mapping[str, int]) -> str:
     named = [
-        f"{count} {table.replace('_', ' ')}"
+        counted(count, *_NAMED.get(table, (table.removesuffix("s").replace("_", " "),)))
         for table, count in counts.items()
         if count and table != "remembered"
     ]

@@ -37,6 +37,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.ui.text import SHOWN_LIMIT, PlainText, bounded_runs, copied, displayable, tip
 from flowpilot_desktop.ui.theme import theme
 
@@ -159,7 +160,7 @@ class FoldedText(QWidget):
         if self._more is not None:
             self._more.setVisible(is_long)
             hidden = len(text) - SHOWN_LIMIT
-            tail = f" ({hidden:,} more characters are copied by Copy all)" if hidden > 0 else ""
+            tail = f" (Copy all copies {counted(hidden, 'more character')})" if hidden > 0 else ""
             more = f"Show all ({len(text):,} characters)"
             self._more.show_text(f"Show less{tail}" if self._is_open else more)
 

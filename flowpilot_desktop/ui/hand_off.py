@@ -148,8 +148,7 @@ class HandOffScreens(QObject):
         self._started_at = self._clock.now()
         self.queue_model.reload()
         self._escalations.start()
-        if self.tray.is_available:
-            self.tray.show()
+        self._stay_reachable()
         self._looking.start()
 
     async def aclose(self) -> None:
@@ -254,7 +253,17 @@ class HandOffScreens(QObject):
     def _look_soon(self) -> None:
         self._tasks.start_unless_running("alerts", self._look())
 
+    def _stay_reachable(self) -> None:
+        """Show the icon; where there is no tray (any more), a hidden window has no way back."""
+        if self.tray.is_shown and self._window.isVisible():
+            return
+        if self.tray.is_available:
+            self.tray.show()
+        elif not self._window.isVisible():
+            self._window.showMinimized()
+
     async def _look(self) -> None:
+        self._stay_reachable()
         now = time.monotonic()
         slept = now - self._last_look > _SLEPT_SECONDS
         self._last_look = now
@@ -266,8 +275,7 @@ class HandOffScreens(QObject):
             return  # what was known before the start is no news
         for alert in self.alerts.look(picture.entries):
             self.shown_alerts = [*self.shown_alerts[-9:], alert]
-            if self.tray.is_available:
-                await self.tray.notify(alert)
+            await self.tray.notify(alert)
 
     @Slot(bool)
     def _mute(self, muted: bool) -> None:  # noqa: FBT001 - Qt's signal

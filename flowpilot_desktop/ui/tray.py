@@ -76,6 +76,11 @@ class Tray(QObject):
         """Whether this desktop has a tray."""
         return QSystemTrayIcon.isSystemTrayAvailable()
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether the icon was put into the tray."""
+        return self.icon.isVisible()
+
     def show(self) -> None:
         """Appear."""
         self.icon.show()
@@ -96,20 +101,29 @@ class Tray(QObject):
         self.mute.blockSignals(False)  # noqa: FBT003
 
     async def notify(self, alert: Alert) -> None:
-        """Show a notification; what teammates wrote is cut and plain."""
+        """Show a notification, with or without a tray; what teammates wrote is cut and plain."""
         title = _line(alert.title, _TITLE_LIMIT)
         text = _line(alert.text, _TEXT_LIMIT)
-        if not await self._notified(alert, title, text):
+        if not await self._notified(alert, title, text) and self.is_shown:
             self._shown = alert
             self.icon.showMessage(title, text, self.icon.icon())
 
     def aclose(self) -> None:
-        """Disappear."""
+        """Disappear, and hear of no notification any more."""
+        self._hang_up()
         self.icon.hide()
         self.icon.setContextMenu(None)  # type: ignore[arg-type]  # Qt takes none
         self.menu.deleteLater()
 
     # Inside
+
+    def _hang_up(self) -> None:
+        """Leave the session bus; the library keeps its connection open for ever."""
+        backend = getattr(self._notifier, "_backend", None)
+        bus = getattr(backend, "bus", None)
+        if bus is not None:
+            bus.disconnect()
+        self._notifier = None
 
     async def _notified(self, alert: Alert, title: str, text: str) -> bool:
         """Return whether the system's own notifications took it."""

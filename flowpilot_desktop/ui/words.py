@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.session import Session, SessionStatus
 from flowpilot_desktop.core.ticket import Ticket
 
@@ -66,5 +67,4 @@ def priority_tone(priority: str) -> str:
 def session_line(session: Session, step_count: int) -> str:
     """Return a session's quieter line."""
     number = f"#{session.ticket_id}" if session.ticket_id else ""
-    steps = f"{step_count} step" + ("" if step_count == 1 else "s")
-    return joined(number, session.company, steps, ago(session.updated_at))
+    return joined(number, session.company, counted(step_count, "step"), ago(session.updated_at))

@@ -11,6 +11,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.errors import FlowPilotError, InvalidInput
 from flowpilot_desktop.core.events import Events, SettingsChanged
 from flowpilot_desktop.core.ports import Secrets
@@ -22,6 +23,8 @@ from flowpilot_desktop.services.engine import FlowPilotEngine
 from flowpilot_desktop.services.model_access import KEY_NAME, Account, ModelAccess
 from flowpilot_desktop.settings import Section, Setting, Settings
 from flowpilot_desktop.viewmodels.viewmodel import ViewModel
+
+_MODELS_NAMED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,8 +283,9 @@ class SettingsViewModel(ViewModel):
         except FlowPilotError as error:
             self.model_error = error
         else:
-            names = ", ".join(model.name or model.id for model in models[:4])
-            self.model_words = f"The key works: {len(models)} models, among them {names}."
+            names = ", ".join(model.name or model.id for model in models[:_MODELS_NAMED])
+            some = "among them " if len(models) > _MODELS_NAMED else ""
+            self.model_words = f"The key works: {counted(len(models), 'model')}, {some}{names}."
 
     async def _find_members(self, text: str) -> None:
         try:

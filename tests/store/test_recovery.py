@@ -279,7 +279,7 @@ async def test_steps_whose_session_is_lost_are_kept(open_store, clock, tmp_path:
     assert len(await store.steps("s7")) == 2
     assert RECOVERED_SUMMARY in store.report.words
     assert await store.happenings("gone") == ()
-    assert "at least 1 happenings" in store.report.words
+    assert "at least 1 happening." in store.report.words
 
 
 async def test_side_files_move_together(open_store, clock, tmp_path: Path):

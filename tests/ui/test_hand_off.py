@@ -166,6 +166,7 @@ async def test_a_balloon_is_plain_and_a_click_opens_what_it_tells(
     monkeypatch.setattr(
         tray.icon, "showMessage", lambda title, text, _: shown.append((title, text))
     )
+    monkeypatch.setattr(Tray, "is_shown", True)
     opened: list[object] = []
     tray.alert_opened.connect(opened.append)
     alert = Alert(AlertKind.ARRIVED, "Line\none " * 50, EVIL, "1", can_pick_up=True)

@@ -30,6 +30,7 @@ from typing import Any, NoReturn
 import httpx
 import truststore
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.errors import (
     InvalidInput,
     PsaError,
@@ -336,14 +337,15 @@ class Wire:
         seconds = retry_after(answer.headers.get("retry-after", ""), self._clock.now())
         self._resume_at = max(self._resume_at, self._clock.monotonic() + seconds)
         return PsaRateLimited(
-            f"ConnectWise asks to wait {round(seconds)} seconds.", retry_after=seconds
+            f"ConnectWise asks to wait {counted(round(seconds), 'second')}.", retry_after=seconds
         )
 
     async def _wait_for_limit(self) -> None:
         remaining = self._resume_at - self._clock.monotonic()
         if remaining > _PATIENCE_SECONDS:
             raise PsaRateLimited(
-                f"ConnectWise asks to wait {round(remaining)} seconds.", retry_after=remaining
+                f"ConnectWise asks to wait {counted(round(remaining), 'second')}.",
+                retry_after=remaining,
             )
         if remaining > 0:
             await self._sleep(remaining)

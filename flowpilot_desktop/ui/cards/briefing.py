@@ -9,6 +9,7 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.session import (
     BRIEFING_CONTINUE,
     BRIEFING_FRESH,
@@ -113,7 +114,7 @@ class BriefingCard(StepCard):
         count = len(self._briefing.steps)
         verb = "Hide" if self._steps.isVisibleTo(self.frame) else "Show"
         self._unfold.show_text(
-            f"{verb} the {count} steps tried" if count > 1 else f"{verb} the step tried"
+            f"{verb} the {counted(count, 'step')} tried" if count > 1 else f"{verb} the step tried"
         )
 
     @Slot()

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.services.flow_shelf import FlowListing
 from flowpilot_desktop.ui.controls import Button
 from flowpilot_desktop.ui.lists import RowList, RowWords
@@ -27,7 +28,7 @@ _FILES = "Flows (*.yaml *.yml)"
 def flow_words(flow: FlowListing) -> RowWords:
     """Return how a flow reads in the list."""
     badge = ("own", "accent") if flow.is_own else ("shipped", "neutral")
-    return RowWords(flow.title, joined(flow.domain, f"{flow.cards} cards"), (badge,))
+    return RowWords(flow.title, joined(flow.domain, counted(flow.cards, "card")), (badge,))
 
 
 class FlowsPage(QWidget):

@@ -6,6 +6,7 @@ from PySide6.QtCore import QMimeData, Qt, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from flowpilot_desktop.core.attachment import Attachment
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.history import SessionListing, SimilarSession
 from flowpilot_desktop.core.ticket import Ticket
 from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button, announce
@@ -263,7 +264,7 @@ class IntakePage(QWidget):
     @Slot(int)
     def _tell_shortened(self, characters: int) -> None:
         self.words_hint.show_text(
-            f"The last {characters:,} characters did not fit and were left out. {_HINT}"
+            f"The end did not fit: {counted(characters, 'character')} left out. {_HINT}"
         )
         self.words_hint.set_tone("amber")
         announce(self.words, self.words_hint.text())

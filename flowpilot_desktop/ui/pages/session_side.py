@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.session import ContextStatus, Hypothesis, HypothesisStatus, Tier, tier
 from flowpilot_desktop.core.ticket import Ticket
 from flowpilot_desktop.services.engine import SessionView
@@ -53,7 +54,7 @@ def age_words(since: datetime, now: datetime | None = None) -> str:
     seconds = max(0.0, ((now or datetime.now(UTC)) - since).total_seconds())
     minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86_400)
     if days:
-        return f"{days} day{'s' if days > 1 else ''}"
+        return counted(days, "day")
     if hours:
         return f"{hours} h {minutes % 60} min" if minutes % 60 else f"{hours} h"
     return f"{minutes} min" if minutes else "just now"

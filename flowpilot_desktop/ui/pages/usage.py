@@ -8,6 +8,7 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QSizePolicy, QVBoxLayout, QWidget
 
+from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.usage import DailyUsage, SessionUsage, UsageTotal
 from flowpilot_desktop.services.model_access import DAYS_SHOWN, Account
 from flowpilot_desktop.ui.controls import Meter
@@ -29,7 +30,7 @@ def token_words(total: UsageTotal) -> str:
     usage = total.usage
     read = usage.input_tokens + usage.cache_write_tokens + usage.cache_read_tokens
     cached = usage.cache_read_tokens / read if read else 0.0
-    return f"{read:,} tokens in ({cached:.0%} from the cache), {usage.output_tokens:,} out"
+    return f"{counted(read, 'token')} in ({cached:.0%} from the cache), {usage.output_tokens:,} out"
 
 
 class CostChart(QWidget):
@@ -135,7 +136,9 @@ class UsagePanel(QFrame):
         if account is None:
             return
         self.month.show_text(f"{money_words(account.month.cost_micros)} this month")
-        self.tokens.show_text(f"{account.month.calls:,} calls · {token_words(account.month)}")
+        self.tokens.show_text(
+            f"{counted(account.month.calls, 'call')} · {token_words(account.month)}"
+        )
         self.today.show_text(
             f"Today: {money_words(account.today.cost_micros)} · {token_words(account.today)}"
         )
