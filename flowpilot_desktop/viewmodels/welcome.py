@@ -8,6 +8,7 @@ finished or skipped is remembered in the store, and the set-up does not come bac
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from enum import Enum
 
 from PySide6.QtCore import QObject, Signal, Slot
@@ -51,6 +52,7 @@ class WelcomeViewModel(ViewModel):
         self._awaited: WelcomeStep | None = None
         self._tried = PsaForm()
         settings.changed.connect(self._settings_changed)
+        settings.psa_connected.connect(self._psa_connected)
 
     async def is_wanted(self) -> bool:
         """Return whether this profile has neither seen the set-up nor done without it."""
@@ -131,6 +133,11 @@ class WelcomeViewModel(ViewModel):
     def _is_new(self, form: PsaForm) -> bool:
         """Whether there is something to try that was not tried with success already."""
         return form not in (PsaForm(), self._tried)
+
+    @Slot()
+    def _psa_connected(self) -> None:
+        """The page empties the fields of keys that are kept: that is nothing new to try."""
+        self._tried = replace(self._tried, public_key="", private_key="")
 
     @Slot()
     def _settings_changed(self) -> None:

@@ -8,6 +8,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from flowpilot_desktop.app import Application
+from flowpilot_desktop.core.errors import CredentialsUnavailable
+from flowpilot_desktop.core.events import System
 from flowpilot_desktop.viewmodels.welcome import WelcomeStep
 from tests.e2e.driver import Technician, at_the_desk, until
 from tests.simulators.claude import ClaudeSimulator
@@ -160,3 +162,43 @@ async def test_a_missing_right_is_told_before_going_on(tmp_path, site):
 async def test_the_practice_company_needs_no_set_up(tmp_path):
     async with at_the_desk(tmp_path, demo=True) as technician:
         assert technician.app.window.current_page == "sessions"
+
+
+async def test_a_key_that_the_keyring_does_not_take_stays_in_its_field(
+    tmp_path, claude, monkeypatch
+):
+    async with at_the_desk(tmp_path) as technician:
+        app = technician.app
+        page, model = app.welcome_page, app.settings_model
+        await app.settings.change(type(app.settings).model_base_url, claude.url)
+        await technician.reads("Claude: no key set")
+        await technician.clicks("Next")
+        await technician.clicks("Skip this step")
+        keyring = app.desk.secrets
+
+        async def refuses(name: str, secret: str) -> None:
+            raise CredentialsUnavailable("The keyring is locked.", hint="Unlock it.")
+
+        with monkeypatch.context() as locked:
+            locked.setattr(keyring, "write", refuses)
+            for words in ("Next", "Keep and test the key"):
+                page.key.clear()
+                await technician.types("Claude key", claude.key)
+                await technician.clicks(words)
+                await technician.reads("The keyring is locked.")
+                await until(lambda: not app.welcome_model.is_busy, "another chance")
+                assert page.key.text() == claude.key
+                assert step_of(app) is WelcomeStep.MODEL
+                model.model_error = None
+        assert app.window.systems._states[System.MODEL].toolTip().endswith("by flow.")
+        await technician.clicks("Keep and test the key")
+        await technician.reads("The key works")
+        assert page.key.text() == ""
+        await technician.reads("Claude: not tried yet")
+
+
+async def test_the_way_from_a_missing_key_is_a_click(tmp_path):
+    async with at_the_desk(tmp_path, demo=True) as technician:
+        await technician.clicks("Claude: no key set")
+        assert technician.app.window.current_page == "settings"
+        await technician.reads("Without a key, sessions go on by flow and by hand.")

@@ -83,6 +83,8 @@ class WelcomePage(QWidget):
         page.addWidget(scroll, 1)
         page.addWidget(self._foot())
         model.changed.connect(self._render)
+        model.settings.model_key_kept.connect(self.key.clear)
+        model.settings.psa_connected.connect(self._forget_keys)
         self._render()
 
     # Building
@@ -258,6 +260,9 @@ class WelcomePage(QWidget):
             words = f"It works: {model.psa_test.server} knows you as {who}."
             words += "".join(f"\n✗ {check.what}: {check.fix}" for check in missing)
             tone = "amber" if missing else "green"
+        hint = "kept in the keyring" if model.has_keys else ""
+        self.public_key.setPlaceholderText(hint)
+        self.private_key.setPlaceholderText(hint)
         self.psa_test.setEnabled(not model.is_testing_psa)
         self._say(self.psa_words, words, tone)
 
@@ -299,8 +304,6 @@ class WelcomePage(QWidget):
             if isinstance(field.field, QLineEdit) and field.isVisible():
                 self._model.settings.change(field.setting, field.field.text())
         self._model.go_on(self._typed(), self.key.text())
-        if self._model.is_busy:
-            self.key.clear()
 
     def _typed(self) -> PsaForm:
         return PsaForm(
@@ -311,10 +314,15 @@ class WelcomePage(QWidget):
         )
 
     @Slot()
+    def _forget_keys(self) -> None:
+        """Empty the fields of keys that are in the keyring now."""
+        self.public_key.clear()
+        self.private_key.clear()
+
+    @Slot()
     def _test_psa(self) -> None:
         self._model.settings.test_psa(self._typed())
 
     @Slot()
     def _test_model(self) -> None:
         self._model.settings.keep_model_key(self.key.text())
-        self.key.clear()
