@@ -145,6 +145,7 @@ class Application(QObject):
         await self._restore()
         self.desk.ticking.every(TRY_EVERY, "ConnectWise again", self.desk.tickets.try_again)
         self.desk.ticking.start()
+        self.tasks.start("claude's key", self.desk.assistant.look_for_key())
         self.hand_off.start()
         self._is_open = True
         self._tell_reports()
@@ -524,6 +525,8 @@ class Application(QObject):
     # News
 
     def _settings_changed(self, event: SettingsChanged) -> None:
+        if event.key == "model.key" and self._is_open:
+            self.tasks.start("claude's key", self.desk.assistant.look_for_key())
         if event.key.startswith("appearance."):
             self.theme.show(self.settings.theme.value, self.settings.zoom / 100)
 

@@ -48,6 +48,9 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[StepProgress], None]
 
+NO_KEY = (
+    "No key for Claude is set. Add one in Settings → Claude; until then sessions go on by flow."
+)
 _RETRY_SECONDS = 60.0
 _SCRIBES_KEPT = 4
 _LIMIT_NOTICE = (
@@ -166,6 +169,13 @@ class Assistant:
         stops = stop_signs(case.steps, limits=self._limits, worked=case.worked)
         return next((stop for stop in stops if stop.sign.forces_conclusion), None)
 
+    async def look_for_key(self) -> None:
+        """Say on the screen that no key is set, or, once there is one, that it was not tried."""
+        if not await self._access.has_key():
+            self._reach.note(System.MODEL, Reach.NOT_SET_UP, NO_KEY)
+        elif self._reach.state(System.MODEL).reach is Reach.NOT_SET_UP:
+            self._reach.note(System.MODEL, Reach.UNKNOWN)
+
     async def agree_to_spend(self) -> None:
         """Let Claude go on to the end of this month's budget."""
         await self._access.agree_to_spend()
@@ -261,7 +271,7 @@ class Assistant:
         if error.reason == "budget_question":
             return f"{error.message} {error.hint}"
         if error.reason == "no_key":
-            self._reach.note(System.MODEL, Reach.NOT_SET_UP, error.message)
+            self._reach.note(System.MODEL, Reach.NOT_SET_UP, NO_KEY)
             return f"{error.message} The session goes on by flow."
         refused = error.reason in ("sign_in", "permission", "payment", "over_budget", "never_send")
         self._reach.note(

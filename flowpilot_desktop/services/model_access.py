@@ -172,6 +172,13 @@ class ModelAccess:
         while self._outdated:
             await self._outdated.pop().aclose()
 
+    async def has_key(self) -> bool:
+        """Return whether a key is kept; a keyring that does not answer says nothing of it."""
+        try:
+            return bool(await self._secrets.read(KEY_NAME))
+        except CredentialsUnavailable:
+            return True
+
     async def _within_budget(self, rules: ModelRules) -> None:
         if not rules.budget_micros:
             return

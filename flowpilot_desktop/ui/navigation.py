@@ -232,6 +232,8 @@ class SystemState(QPushButton):
     @Slot()
     def _render(self) -> None:
         name, state = SYSTEM_WORDS[self._system], _REACH_WORDS[self._event.reach]
+        if self._system is System.MODEL and self._event.reach is Reach.NOT_SET_UP:
+            state = "no key set"
         again = ""
         if self._until is not None:
             left = round(self._until - time.monotonic())
