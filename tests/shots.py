@@ -25,6 +25,7 @@ from flowpilot_desktop.app import Application
 from flowpilot_desktop.core.errors import PsaUnreachable
 from flowpilot_desktop.core.session import Question, Response, Result
 from flowpilot_desktop.profile import Profile
+from tests import tray_shots
 from tests.e2e.driver import Technician, until
 
 SIZES = ((1440, 900), (1024, 700))
@@ -204,7 +205,8 @@ def main() -> int:
     loop = qasync.QEventLoop(qt)
     asyncio.set_event_loop(loop)
     with loop:
-        return int(loop.run_until_complete(photograph(qt, folder, Photographer.walk)))
+        code = int(loop.run_until_complete(photograph(qt, folder, Photographer.walk)))
+    return code or tray_shots.main([str(folder)])
 
 
 if __name__ == "__main__":

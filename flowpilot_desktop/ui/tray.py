@@ -139,18 +139,16 @@ class Tray(QObject):
             if self._notifier is None:
                 self._notifier = DesktopNotifier(app_name="FlowPilot", app_icon=None)
             known = await self._notifier.get_capabilities()
-            if Capability.BUTTONS not in known or Capability.ON_CLICKED not in known:
+            if Capability.BUTTONS not in known:
                 return False
+            opens = partial(self.alert_opened.emit, alert)
             buttons = []
             if alert.can_pick_up:
                 pick_up = partial(self.alert_picked_up.emit, alert)
-                buttons = [Button(title="Pick up", on_pressed=pick_up)]
-            await self._notifier.send(
-                title=title,
-                message=text,
-                buttons=buttons,
-                on_clicked=partial(self.alert_opened.emit, alert),
-            )
+                buttons.append(Button(title="Pick up", on_pressed=pick_up))
+            if Capability.ON_CLICKED not in known:  # some take no click on the text
+                buttons.append(Button(title="Open", on_pressed=opens))
+            await self._notifier.send(title=title, message=text, buttons=buttons, on_clicked=opens)
         except Exception as error:  # noqa: BLE001 - a desktop without a notification service
             log.info("No notification with actions here: %s", type(error).__name__)
             return False
@@ -188,14 +186,15 @@ def _picture(count: int) -> QPixmap:
     font.setPixelSize(40)
     font.setBold(True)
     painter.setFont(font)
-    painter.drawText(QRectF(4, 4, 56, 56), int(Qt.AlignmentFlag.AlignCenter), "F")
+    letter = QRectF(4, 0, 36, 48) if count > 0 else QRectF(4, 4, 56, 56)
+    painter.drawText(letter, int(Qt.AlignmentFlag.AlignCenter), "F")
     if count > 0:
-        badge = QRectF(28, 28, 36, 36)
+        badge = QRectF(20, 20, 44, 44)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(theme().colour("amber"))
         painter.drawEllipse(badge)
         painter.setPen(theme().colour("on_amber"))
-        font.setPixelSize(24)
+        font.setPixelSize(34 if count <= _MOST else 26)
         painter.setFont(font)
         words = str(count) if count <= _MOST else f"{_MOST}+"
         painter.drawText(badge, int(Qt.AlignmentFlag.AlignCenter), words)

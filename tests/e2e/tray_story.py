@@ -34,11 +34,16 @@ OTHER = "I am out of ideas"
 class Scene:
     """Who and what is there."""
 
-    folder: Path
-    shell: DesktopShell
+    desktop: DesktopShell | None
     database: QueueDatabase
     jordan: Technician
     priya: Technician
+
+    @property
+    def shell(self) -> DesktopShell:
+        """The tray and notifications, where they are ours."""
+        assert self.desktop is not None
+        return self.desktop
 
     @property
     def icon(self) -> TrayIcon:
@@ -77,9 +82,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def _played(folder: Path, *, tray: bool = True) -> AsyncIterator[Scene]:
+async def played(folder: Path, shell: DesktopShell | None = None) -> AsyncIterator[Scene]:
+    """Open both desktops on one queue; without a shell the session has its own."""
     async with AsyncExitStack() as stack:
-        shell = await stack.enter_async_context(desktop_shell(tray=tray))
         database = stack.enter_context(shared_server("plain").database())
         team = database.add_team("Helpdesk")
         technicians: list[Technician] = []
@@ -96,9 +101,9 @@ async def _played(folder: Path, *, tray: bool = True) -> AsyncIterator[Scene]:
             model = app.hand_off.queue_model
             await until(lambda m=model: m.picture and m.picture.as_of, "the queue")  # type: ignore[misc]
             technicians.append(technician)
-            if tray:
+            if shell is not None and shell.has_tray:
                 await until(lambda: len(shell.icons) == len(technicians), "the icon")
-        yield Scene(folder, shell, database, *technicians)
+        yield Scene(shell, database, *technicians)
 
 
 async def the_action_picks_up(scene: Scene) -> None:
@@ -234,7 +239,8 @@ SCENES: dict[str, Callable[[Scene], Awaitable[None]]] = {
 
 
 async def _play(name: str, folder: Path) -> None:
-    async with _played(folder, tray=name != without_a_tray.__name__) as scene:
+    tray = name != without_a_tray.__name__
+    async with desktop_shell(tray=tray) as shell, played(folder, shell) as scene:
         await SCENES[name](scene)
 
 

@@ -214,8 +214,9 @@ class TrayIcon:
 class DesktopShell:
     """Tray and notifications of one session."""
 
-    def __init__(self, bus: MessageBus) -> None:
+    def __init__(self, bus: MessageBus, *, has_tray: bool) -> None:
         self._bus = bus
+        self.has_tray = has_tray
         self.notifications = Notifications()
         self.watcher = Watcher()
 
@@ -235,7 +236,7 @@ async def desktop_shell(
 ) -> AsyncIterator[DesktopShell]:
     """Be the shell of the session that the environment names."""
     bus = await MessageBus().connect()
-    shell = DesktopShell(bus)
+    shell = DesktopShell(bus, has_tray=tray)
     if notifications:
         bus.export("/org/freedesktop/Notifications", shell.notifications)
         await bus.request_name("org.freedesktop.Notifications")

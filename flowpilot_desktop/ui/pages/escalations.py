@@ -94,6 +94,7 @@ class QueueList(QWidget):
         self.age = PlainText("", self, role="small", tone="muted")
         self.list = RowList(model.entries, entry_words, "Escalations", self)
         self.list.chosen.connect(self._choose)
+        self._marked_id = ""
         self.empty = PlainText("", self, tone="muted")
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
@@ -128,7 +129,18 @@ class QueueList(QWidget):
         self.age.show_text(age)
         self.age.set_tone(tone)
         self.age.setVisible(bool(age))
+        self._mark_chosen()
         self.list.viewport().update()
+
+    def _mark_chosen(self) -> None:
+        """Mark what was chosen elsewhere, in a notification say, once; then the keys are free."""
+        model = self._model
+        if model.chosen_id == self._marked_id:
+            return
+        ids = [entry.escalation.id for entry in model.entries.rows]
+        if model.chosen_id in ids:
+            self._marked_id = model.chosen_id
+            self.list.setCurrentIndex(model.entries.index(ids.index(model.chosen_id)))
 
     def _age_words(self) -> tuple[str, str]:
         picture = self._model.picture
