@@ -675,9 +675,9 @@ def _told_in_words() -> Iterator[None]:
 def _parsed(content: bytes) -> tuple[dict[str, Any], bool]:
     """Return what a settings file says, and whether it could be read to its end."""
     try:
-        whole = json.loads(content.decode())
-    except ValueError:
-        return _readable_part(content.decode(errors="replace")), False
+        whole = json.loads(content)  # as bytes: an editor may have saved UTF-16, or a mark before
+    except (ValueError, RecursionError):
+        return _readable_part(content.decode("utf-8-sig", errors="replace")), False
     return (whole, True) if isinstance(whole, dict) else ({}, False)
 
 
@@ -693,7 +693,7 @@ def _readable_part(text: str) -> dict[str, Any]:
             if colon is None or not isinstance(key, str):
                 break
             value, end = decoder.raw_decode(text, colon)
-        except ValueError:
+        except (ValueError, RecursionError):
             break
         if end >= len(text):
             break  # a number that reaches the end may have been longer
@@ -715,8 +715,9 @@ def _write(path: Path, values: Mapping[str, Any]) -> None:
     """Put the values on disk so that a power cut leaves the old or the new file, never a half."""
     make_private(path.parent)
     temporary = path.with_name(f"{path.name}.new")
-    content = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False)
-    with temporary.open("w", encoding="utf-8") as file:
+    # In ASCII, because a lone surrogate in a newer FlowPilot's key is no UTF-8.
+    content = json.dumps(values, indent=2, sort_keys=True)
+    with temporary.open("w", encoding="ascii") as file:
         file.write(content + "\n")
         file.flush()
         os.fsync(file.fileno())

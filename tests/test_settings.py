@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import threading
 from datetime import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import flowpilot_desktop
 from flowpilot_desktop.core.errors import InvalidInput, StoreError, StoreFull
 from flowpilot_desktop.core.events import Events, SettingsChanged
 from flowpilot_desktop.core.push import NoteVisibility
@@ -50,6 +52,16 @@ def test_every_declaration_is_fit_to_be_drawn():
         assert one.help.endswith("."), one.key
         assert isinstance(one.section, Section)
         assert one.checked(one.default) == one.default or one.key.startswith("engineer"), one.key
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, one in vars(Settings).items() if isinstance(one, Setting)]
+)
+def test_every_setting_is_read_by_somebody(name):
+    package = Path(flowpilot_desktop.__file__).parent
+    code = [path.read_text("utf-8") for path in package.rglob("*.py") if path.stem != "settings"]
+    code += [path.read_text("utf-8") for path in (package / "viewmodels").glob("settings.py")]
+    assert any(re.search(rf"settings\.{name}(?:_micros)?\b", text) for text in code)
 
 
 @pytest.mark.parametrize("one", DECLARED, ids=lambda one: one.key)
@@ -237,6 +249,38 @@ def test_unknown_keys_are_carried_along(tmp_path):
         "appearance.zoom": 110,
         "appearance.theme": "light",
     }
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_file_that_an_editor_saved_in_its_own_encoding_is_read_whole(tmp_path, encoding):
+    content = {"engineer.id": "e-1", "engineer.name": "Ünal", "appearance.zoom": 120}
+    settings = written(tmp_path, json.dumps(content, ensure_ascii=False).encode(encoding))
+    assert settings.report == ""
+    assert (settings.engineer_id, settings.engineer_name, settings.zoom) == ("e-1", "Ünal", 120)
+
+
+def test_a_cut_file_with_a_mark_before_it_keeps_its_first_half(tmp_path):
+    settings = written(tmp_path, b'\xef\xbb\xbf{"appearance.zoom": 120, "engineer.na')
+    assert settings.zoom == 120
+    assert "1 setting could be read" in settings.report
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 200_000, b'{"appearance.zoom": 120, "x": ' + b"[" * 200_000]
+)
+def test_brackets_without_end_do_not_stop_a_start(tmp_path, content):
+    settings = written(tmp_path, content)
+    assert settings.zoom in (100, 120)
+    assert settings.report
+
+
+def test_a_strange_key_of_a_newer_version_does_not_stop_saving(tmp_path):
+    settings = written(tmp_path, b'{"future.thing": "\\ud800"}')
+    asyncio.run(settings.change(Settings.zoom, 110))
+    again = settings_in(tmp_path)
+    assert again.zoom == 110
+    assert again.report == ""
+    assert json.loads((tmp_path / FILE_NAME).read_text())["future.thing"] == "\ud800"
 
 
 def test_wrong_types_fall_back_one_by_one_and_the_old_file_is_kept(tmp_path):
