@@ -54,7 +54,7 @@ _LIBRARIES = (
 )
 
 
-def start_logging(folder: Path, level: str = "INFO") -> Path:
+def start_logging(folder: Path, level: str = "info") -> Path:
     """Log to ``flowpilot.log`` in the folder, redacted; return the file."""
     make_private(folder)
     path = folder / "flowpilot.log"
@@ -65,12 +65,16 @@ def start_logging(folder: Path, level: str = "INFO") -> Path:
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     handler.addFilter(RedactingFilter())
-    root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(logging.getLevelNamesMapping().get(level.upper(), logging.INFO))
+    logging.getLogger().addHandler(handler)
+    set_log_level(level)
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     return path
+
+
+def set_log_level(level: str) -> None:
+    """Log from now on what is at least this important: debug, info or warning."""
+    logging.getLogger().setLevel(level.upper())
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,10 @@ import sys
 import qasync
 from PySide6.QtWidgets import QApplication
 
-from flowpilot_desktop.diagnostics import start_logging
+from flowpilot_desktop.core.events import Events, SettingsChanged
+from flowpilot_desktop.diagnostics import set_log_level, start_logging
 from flowpilot_desktop.profile import Profile
+from flowpilot_desktop.settings import Settings
 from flowpilot_desktop.ui.instance import raise_first_instance
 from flowpilot_desktop.ui.shell import Shell
 
@@ -36,12 +38,24 @@ def run(profile: Profile, *, minimized: bool = False) -> int:
     with contextlib.suppress(OSError):
         start_logging(profile.logs)
     shell = Shell(qt, profile.folder)
+    log_as_chosen(shell.settings, shell.events)
     if not minimized:
         shell.window.show()
     loop = qasync.QEventLoop(qt)
     asyncio.set_event_loop(loop)
     with loop:
         return int(loop.run_until_complete(_fill(qt, profile, shell, minimized=minimized)))
+
+
+def log_as_chosen(settings: Settings, events: Events) -> None:
+    """Log as much as the technician chose, and as they choose from now on."""
+
+    def follow(event: SettingsChanged) -> None:
+        if event.key == Settings.log_level.key:
+            set_log_level(settings.log_level)
+
+    set_log_level(settings.log_level)
+    events.listen(SettingsChanged, follow)
 
 
 async def _fill(qt: QApplication, profile: Profile, shell: Shell, *, minimized: bool) -> int:

@@ -202,6 +202,21 @@ def test_a_second_start_raises_the_first_and_ends(tmp_path, qapp):
     assert again.returncode == 0
 
 
+def test_the_log_says_as_much_as_was_chosen(tmp_path, qapp):
+    log = tmp_path / "logs" / "flowpilot.log"
+    for level, says in (("info", True), ("warning", False)):
+        (tmp_path / "settings.json").write_text(f'{{"system.log_level": "{level}"}}')
+        log.unlink(missing_ok=True)
+        process = _window(tmp_path)
+        try:
+            _until_it_listens(tmp_path, process)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            words, _ = process.communicate(timeout=LIMIT)
+        assert process.returncode == 0, words
+        assert (" INFO " in log.read_text(encoding="utf-8")) is says
+
+
 # Starts the window as ``flowpilot`` does, reads its labels, and quits when the words are there.
 READER = """
 import os, signal, sys
