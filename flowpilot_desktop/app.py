@@ -118,6 +118,7 @@ class Application(QObject):
         self._models: list[ViewModel] = []
         self._verifying = ""
         self._unreachable: dict[str, System] = {}
+        self._crashes: dict[str, Crash] = {}
         self._listening = [
             self.events.listen(ReachChanged, self.window.show_reach),
             self.events.listen(ReachChanged, self._reach_changed),
@@ -579,7 +580,7 @@ class Application(QObject):
         )
 
     def _show_crash(self, crash: Crash) -> None:
-        self._crashes = {**getattr(self, "_crashes", {}), f"crash {crash.kind}": crash}
+        self._crashes[f"crash {crash.kind}"] = crash
         QTimer.singleShot(0, self, partial(self._show_crash_card, crash))
 
     def _show_crash_card(self, crash: Crash) -> None:
@@ -593,6 +594,6 @@ class Application(QObject):
 
     @Slot(str)
     def _banner_acted(self, key: str) -> None:
-        crash = getattr(self, "_crashes", {}).get(key)
+        crash = self._crashes.get(key)
         if crash is not None:
             QGuiApplication.clipboard().setText(crash.report)
