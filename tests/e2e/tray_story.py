@@ -55,7 +55,7 @@ class Scene:
         desk = self.jordan.app.desk
         intake = Intake("The label printer is offline", "practice", ticket)
         started = await desk.engine.start_session(intake)
-        await desk.escalations.escalate(started.session.id, reason)
+        await desk.engine.escalate_session(started.session.id, reason)
         return str(started.session.id)
 
     async def told(self, count: int = 1) -> Notification:
@@ -100,6 +100,8 @@ async def played(folder: Path, shell: DesktopShell | None = None) -> AsyncIterat
             await app.desk.escalations.refresh()
             model = app.hand_off.queue_model
             await until(lambda m=model: m.picture and m.picture.as_of, "the queue")  # type: ignore[misc]
+            alerts = app.hand_off.alerts
+            await until(lambda a=alerts: a._known is not None, "what is no news")  # type: ignore[misc]
             technicians.append(technician)
             if shell is not None and shell.has_tray:
                 await until(lambda: len(shell.icons) == len(technicians), "the icon")
