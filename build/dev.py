@@ -24,6 +24,8 @@ if sys.version_info < (3, 11):  # noqa: UP036  # whoever has an older one should
         "  python3.11 build/dev.py".format(*sys.version_info)
     )
 
+sys.dont_write_bytecode = True  # build/ is a folder that nothing writes into
+
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -70,7 +72,7 @@ def check(arguments: Sequence[str]) -> int:
     if list(arguments) not in ([], ["--no-tests"]):
         print(f"check knows --no-tests and nothing else; it got: {' '.join(arguments)}")
         return 2
-    prepare(TEST_PACKAGES)
+    prepare(() if arguments else TEST_PACKAGES)
     steps = [(name, partial(_python, command)) for name, command in CHECKS]
     if not arguments:
         steps.append(("tests", partial(test, [])))
@@ -180,6 +182,9 @@ def main(arguments: Sequence[str]) -> int:
     except NotReadyError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\nStopped. What was begun is finished or begun anew the next time.", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

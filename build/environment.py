@@ -5,8 +5,8 @@ starts the environment's interpreter once and asks dpkg once. Otherwise, under a
 dev.py waits for:
 
 1. system packages, on Debian and Ubuntu: installed by apt-get as root, else named in a command;
-2. the environment, made anew when there is none, when its interpreter is gone or of another
-   version, or when an earlier installation was interrupted (its marker is still there);
+2. the environment, made anew when its interpreter is gone or of another version, or when it has no
+   stamp: then there is none, or its making was interrupted;
 3. the locked requirements with their hashes, and a .pth file that makes the project importable;
 4. the stamp, last of all.
 
@@ -22,8 +22,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if sys.platform == "win32":
     import msvcrt
@@ -41,7 +42,6 @@ LOCKED = ROOT / "requirements-dev.txt"
 _BIN = VENV / ("Scripts" if sys.platform == "win32" else "bin")
 PYTHON = _BIN / ("python.exe" if sys.platform == "win32" else "python")
 _STAMP = VENV / "flowpilot-ready"
-_MARKER = VENV / "flowpilot-installing"
 
 # A package that got a second name in a later release stands with both.
 QT_PACKAGES = (
@@ -175,12 +175,11 @@ def _venv_version() -> tuple[int, ...] | None:
 
 
 def _install_environment() -> None:
-    _STAMP.unlink(missing_ok=True)
-    if _MARKER.exists() or _venv_version() != sys.version_info[:2]:
+    if not _STAMP.exists() or _venv_version() != sys.version_info[:2]:
         print(f"Making a virtual environment in {VENV.name} …", flush=True)
         _make_venv()
     print("Installing the locked requirements; the first time takes a minute or two …", flush=True)
-    _MARKER.touch()
+    _STAMP.unlink(missing_ok=True)
     environment = {k: v for k, v in os.environ.items() if k not in {"PYTHONHOME", "PIP_USER"}}
     install = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     install += ["--require-hashes", "--only-binary", ":all:", "-r", str(LOCKED)]
@@ -192,9 +191,10 @@ def _install_environment() -> None:
             "the project's .venv was changed. Check the connection and try again."
         )
     for site in VENV.glob("[Ll]ib/**/site-packages"):
-        (site / "flowpilot-desktop.pth").write_text(f"{ROOT}\n", encoding="utf-8")
+        # The way there, not the place: Python before 3.13 does not read these files as UTF-8.
+        way = os.path.relpath(ROOT, site)
+        (site / "flowpilot-desktop.pth").write_text(f"{way}\n", encoding="ascii")
     _STAMP.write_text(_fingerprint(), encoding="ascii")
-    _MARKER.unlink()
 
 
 def _make_venv() -> None:
@@ -210,7 +210,6 @@ def _make_venv() -> None:
     base = getattr(sys, "_base_executable", None) or sys.executable
     if subprocess.run([base, "-m", "venv", "--clear", VENV], check=False).returncode != 0:
         raise NotReadyError(f"{base} could not make a virtual environment; its words are above.")
-    _MARKER.touch()
 
 
 @contextlib.contextmanager
@@ -218,13 +217,20 @@ def _alone() -> Iterator[None]:
     """Holds the lock that keeps a second dev.py from installing at the same time."""
     WORK.mkdir(exist_ok=True)
     with (WORK / "environment.lock").open("a+", encoding="ascii") as file:
+        if not _locked(file):
+            print("Another dev.py is preparing the environment; waiting for it …", flush=True)
+            while not _locked(file):
+                time.sleep(0.2)
+        yield  # closing the file, or dying, releases the lock
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
         if sys.platform == "win32":
             file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         else:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                print("Another dev.py is preparing the environment; waiting for it …", flush=True)
-                fcntl.flock(file, fcntl.LOCK_EX)
-        yield  # closing the file, or dying, releases the lock
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # the latter on Windows
+        return False
+    return True

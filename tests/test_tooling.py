@@ -143,8 +143,7 @@ def test_the_environment_is_made_once_and_again_when_it_has_to_be(project):
     assert installed in words
 
     stray.touch()
-    (project / ".venv" / "flowpilot-installing").touch()  # what an interruption leaves
-    (project / ".venv" / "flowpilot-ready").unlink()
+    (project / ".venv" / "flowpilot-ready").unlink()  # what an interruption leaves
     assert made in _prepare(project)
     assert not stray.exists()
 
@@ -163,6 +162,44 @@ def test_two_at_once_make_one_environment(project):
     assert [process.returncode for process in both] == [0, 0]
     assert sum("Making a virtual environment" in text for text in words) == 1
     assert sum("waiting for it" in text for text in words) == 1
+
+
+def test_an_environment_whose_making_was_interrupted_is_made_anew(project):
+    """Ctrl+C while ensurepip runs leaves an interpreter that starts, and no pip."""
+    half = [sys.executable, "-m", "venv", "--without-pip", project / ".venv"]
+    subprocess.run(half, check=True)
+    assert "Making a virtual environment" in _prepare(project)
+
+
+@pytest.mark.parametrize("folder", ["my projects", "Größe 100% #1 'x'", "日本"])
+def test_an_awkward_folder_is_no_hindrance(project, tmp_path_factory, folder):
+    there = tmp_path_factory.mktemp("awkward") / folder
+    shutil.copytree(project, there)
+    _prepare(there)
+    python = there / ".venv" / "bin" / "python"
+    # Before 3.13 Python reads .pth files in the system's encoding, seldom UTF-8 on Windows.
+    latin = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([python, "-P", "-c", "import here"], cwd="/", env=latin, check=True)
+
+
+def test_ctrl_c_while_installing_ends_in_words_and_the_next_start_goes_on(project):
+    lock = project / "requirements-dev.txt"
+    os.mkfifo(project / "slow.txt")
+    lock.write_text("-r slow.txt\n")  # pip waits for what nobody writes
+    dev = [sys.executable, project / "build" / "dev.py", "format"]
+    with subprocess.Popen(
+        dev, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        while "Installing the locked requirements" not in process.stdout.readline():
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        words, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Stopped." in words
+    assert "environment.py" not in words  # no traceback of ours
+    lock.write_text("")
+    assert "Installing the locked requirements" in _prepare(project)
 
 
 def test_a_failed_installation_is_told_and_tried_again(project):
@@ -265,6 +302,17 @@ def test_help_names_every_verb():
     assert [line.split()[0] for line in words.splitlines() if line.startswith("  ")] == list(verbs)
 
 
+def test_the_folder_of_the_scripts_stays_as_it_is(project):
+    before = set((project / "build").rglob("*"))
+    subprocess.run(
+        [sys.executable, project / "build" / "dev.py", "--help"],
+        env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"},
+        check=True,
+        capture_output=True,
+    )
+    assert set((project / "build").rglob("*")) == before
+
+
 def test_an_unknown_verb_is_answered_with_help():
     assert _dev("fly") == (2, _dev("--help")[1])
 
@@ -273,6 +321,20 @@ def test_without_a_display_demo_says_so_and_starts_nothing():
     code, words = _dev("demo", QT_QPA_PLATFORM="", DISPLAY="", WAYLAND_DISPLAY="")
     assert code == 1
     assert "no display" in words
+
+
+def test_the_checks_without_tests_need_no_system_packages(monkeypatch):
+    """Whoever may not install packages can still format, lint and type-check."""
+    monkeypatch.syspath_prepend(BUILD)
+    import dev
+
+    wanted: list[object] = []
+    monkeypatch.setattr(dev, "prepare", lambda packages=(): wanted.append(packages))
+    monkeypatch.setattr(dev, "_python", lambda *_, **__: 0)
+    assert dev.check(["--no-tests"]) == 0
+    assert dev.check([]) == 0
+    assert wanted[0] == ()
+    assert wanted[1]
 
 
 def test_an_older_python_is_told_what_to_do():
