@@ -328,7 +328,7 @@ def _parts(text: str, room: int) -> list[str]:
 
 def _pieces(line: str, room: int) -> Iterator[str]:
     """Yield a line in pieces of at most `room` units."""
-    while units(line) > room:
+    while units(line[: room + 1]) > room:
         used = end = 0
         while used + (width := 2 if line[end] > "\uffff" else 1) <= room:
             used += width
