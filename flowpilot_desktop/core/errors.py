@@ -229,11 +229,15 @@ class PsaUnclear(PsaError):
 
 
 class ModelError(FlowPilotError):
-    """The model gave no usable step."""
+    """The model gave no usable step.
+
+    ``usage`` is what was spent all the same, or None, and ``model`` the one that was asked.
+    """
 
     title = "Claude can't help right now"
     reason = ""
     usage: Usage | None = None
+    model = ""
 
 
 class ModelUnavailable(ModelError):

@@ -50,6 +50,11 @@ class Clock(Protocol):
 class Secrets(Protocol):
     """The operating system's keyring. Raises CredentialsUnavailable."""
 
+    @property
+    def is_lasting(self) -> bool:
+        """Whether what is kept is still there after a restart."""
+        ...
+
     async def read(self, name: str) -> str | None:
         """Return the secret, or None when there is none."""
         ...
@@ -186,7 +191,10 @@ class Consultation:
 
 @dataclass(frozen=True, slots=True)
 class StepProgress:
-    """A step while it is being written: each field as far as it came; empty means not yet."""
+    """A step while it is being written: each field as far as it came; empty means not yet.
+
+    ``usage`` is what the model has counted so far: whoever stops listening pays for it.
+    """
 
     kind: str = ""
     text: str = ""
@@ -194,6 +202,8 @@ class StepProgress:
     options: tuple[str, ...] = ()
     command: str = ""
     expected_outcome: str = ""
+    model: str = ""
+    usage: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,13 @@ replaced by its findings, negative ones included. Where the cut falls depends on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from flowpilot_desktop.core.findings import findings
+from flowpilot_desktop.core.findings import corrected, findings
 from flowpilot_desktop.core.ports import Consultation, Picture, Speaker, Turn
 from flowpilot_desktop.core.redaction import RedactedText, Redactor
-from flowpilot_desktop.core.session import Briefing, Intake, Source, Step
+from flowpilot_desktop.core.session import Briefing, Intake, Result, Source, Step
 from flowpilot_desktop.core.ticket import TicketContext
 from flowpilot_desktop.llm import wording
 from flowpilot_desktop.llm.context import ticket_context_text
@@ -214,6 +214,17 @@ def _compacted(record: Record, seen: Sequence[Step], pen: Pen) -> Turn:
     )
 
 
-def _step_ids(steps: Iterable[Step]) -> tuple[str, ...]:
-    by_number = {step.number: step.id for step in steps}
+def _step_ids(steps: Sequence[Step]) -> tuple[str, ...]:
+    """Return the ids by number, empty for a step not done or corrected since: it proves nothing."""
+    replaced = corrected(steps)
+    by_number = {
+        step.number: "" if step.id in replaced or _says_nothing(step) else step.id for step in steps
+    }
     return tuple(by_number.get(number, "") for number in range(1, max(by_number, default=0) + 1))
+
+
+def _says_nothing(step: Step) -> bool:
+    response = step.response
+    return step.is_open or (
+        response is not None and (response.skipped or response.result is Result.COULD_NOT_TRY)
+    )

@@ -59,6 +59,7 @@ def cost_micros(model: str, usage: Usage, overrides: Mapping[str, Price] | None 
     An unknown model counts as the dearest, so that a budget rather warns too early.
     """
     price = price_of(model, overrides) or _DEAREST
+    is_ours = price_of(model) == price  # else a contract's, for prompts of any length
     prompt = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
     cost = (
         usage.input_tokens * price.input
@@ -66,8 +67,8 @@ def cost_micros(model: str, usage: Usage, overrides: Mapping[str, Price] | None 
         + usage.cache_write_tokens * price.cache_write
         + usage.cache_read_tokens * price.cache_read
     )
-    if prompt > _LONG_PROMPT and not (overrides and model in overrides):
-        cost *= _LONG_PROMPT_FACTORS.get(model, 1.0)
+    if prompt > _LONG_PROMPT and is_ours:
+        cost *= next((f for name, f in _LONG_PROMPT_FACTORS.items() if model.startswith(name)), 1.0)
     return math.ceil(round(cost, 6))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -118,6 +118,8 @@ class Assistant:
         self._access = access
         self._reach = reach
         self._scribes: dict[str, Scribe] = {}
+        self._concluded_at: dict[str, int] = {}
+        """The number of cards before the best answer that a limit forced, by session."""
 
     async def matched_flow(self, text: str) -> Flow | None:
         """Return the flow that the text asks for, or None below the minimum score."""
@@ -135,7 +137,7 @@ class Assistant:
         limit = self._limit(case)
         must_conclude = limit is not None
         is_at_end = limit is not None and limit.sign is StopSign.STEP_LIMIT
-        is_concluded = limit is not None and _best_answer_given(case.steps, limit, self._limits)
+        is_concluded = limit is not None and self._best_answer_given(case.steps, limit)
         if is_concluded and is_at_end:
             return Proposal(None, _LIMIT_NOTICE)
         flow = await self.flow(case.session.flow_id)
@@ -145,16 +147,18 @@ class Assistant:
         try:
             if limit is not None and is_concluded:
                 raise ModelAnswerUnusable(limit.message, reason="limit")
-            model = await self._access.model_about(case.session)
+            model = await self._access.model_about(case.session, _told_by_people(case))
             draft = await self._asked(model, case, flow, progress, must_conclude=must_conclude)
         except ModelError as error:
             self._access.failed(error)
             notice = self._noted(error)
             asks_budget = error.reason == "budget_question"
-            spent = self._spent(case, "", error.usage)
+            spent = self._spent(case, error.model, error.usage)
         else:
             self._reach.note(System.MODEL, Reach.REACHABLE)
             spent = self._spent(case, draft.model, draft.usage)
+            if must_conclude:
+                self._concluded_at.setdefault(case.session.id, len(_cards(case.steps)))
             return Proposal(_lawful(draft, case.steps), "", spent)
         if is_at_end:
             return Proposal(None, _LIMIT_NOTICE, spent)
@@ -188,7 +192,7 @@ class Assistant:
         if not stops:
             return ""
         first = stops[0]
-        if first.sign.forces_conclusion and _best_answer_given(steps, first, self._limits):
+        if first.sign.forces_conclusion and self._best_answer_given(steps, first):
             return _CONCLUDED_ADVICE
         return first.message
 
@@ -196,6 +200,33 @@ class Assistant:
         """Return the flow's last answered card asked anew, or None when there is none."""
         flow = await self.flow(case.session.flow_id) or (await self._flows()).general
         return walk.back(flow, case.steps)
+
+    def _best_answer_given(self, steps: tuple[Step, ...], limit: Stop) -> bool:
+        """Return whether Claude's one best answer was proposed since the limit, and did not do.
+
+        A verification that held is no answer yet: the resolution may follow it.
+        """
+        cards = _cards(steps)
+        concluded_at = self._concluded_at.get(steps[0].session_id) if steps else None
+        match limit.sign:
+            case StopSign.STEP_LIMIT:
+                since = cards[self._limits.steps :]
+            case StopSign.TOKEN_LIMIT:
+                since = _past_tokens(cards, self._limits.tokens)
+            case _ if concluded_at is not None:
+                since = cards[concluded_at:]
+            case _:
+                # After a restart nobody knows when the time was up: what ends a diagnosis counts.
+                ends = (StepKind.VERIFICATION, StepKind.RESOLUTION)
+                since = [step for step in cards if step.source is Source.CLAUDE][-1:]
+                since = [step for step in since if step.kind in ends]
+        return any(
+            step.kind is not StepKind.VERIFICATION
+            or step.response is None
+            or step.response.result is not Result.WORKED
+            for step in since
+            if step.source is Source.CLAUDE
+        )
 
     def _spent(self, case: Case, model: str, usage: Usage | None) -> UsageRecord | None:
         if usage is None or usage == Usage():
@@ -212,12 +243,19 @@ class Assistant:
         must_conclude: bool,
     ) -> StepDraft:
         question = await self.consultation(case, flow, must_conclude=must_conclude)
-        async with aclosing(model.next_step(question)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, StepDraft):
-                    return piece
-                if progress is not None:
-                    progress(piece)
+        spent: UsageRecord | None = None
+        try:
+            async with aclosing(model.next_step(question)) as pieces:
+                async for piece in pieces:
+                    if isinstance(piece, StepDraft):
+                        return piece
+                    spent = self._spent(case, piece.model, piece.usage)
+                    if progress is not None:
+                        progress(piece)
+        except asyncio.CancelledError:
+            if spent is not None:
+                await self._access.keep(spent)
+            raise
         raise ModelAnswerUnusable("The answer ended before it was complete.", reason="cut_off")
 
     async def consultation(
@@ -299,28 +337,22 @@ def _last_card(steps: tuple[Step, ...]) -> Step | None:
     return next((step for step in reversed(steps) if step.kind is not StepKind.NOTE), None)
 
 
-def _best_answer_given(steps: tuple[Step, ...], limit: Stop, limits: Limits) -> bool:
-    """Return whether the one best answer was proposed since the limit, and did not do.
+def _cards(steps: tuple[Step, ...]) -> list[Step]:
+    return [step for step in steps if step.kind not in (StepKind.NOTE, StepKind.BRIEFING)]
 
-    A verification that held is no answer yet: the resolution may follow it.
-    """
-    cards = [step for step in steps if step.kind not in (StepKind.NOTE, StepKind.BRIEFING)]
-    match limit.sign:
-        case StopSign.STEP_LIMIT:
-            since = cards[limits.steps :]
-        case StopSign.TOKEN_LIMIT:
-            since = _past_tokens(cards, limits.tokens)
-        case _:
-            # Nobody noted when the time was up: what ends a diagnosis counts.
-            ends = (StepKind.VERIFICATION, StepKind.RESOLUTION)
-            since = [step for step in cards if step.source is Source.CLAUDE][-1:]
-            since = [step for step in since if step.kind in ends]
-    return any(
-        step.kind is not StepKind.VERIFICATION
-        or step.response is None
-        or step.response.result is not Result.WORKED
-        for step in since
-    )
+
+def _told_by_people(case: Case) -> Iterator[str]:
+    """Yield what was typed since the start, and whose ticket it is."""
+    for step in case.steps:
+        if step.source is Source.ENGINEER:
+            yield step.body.text
+        if step.response is not None:
+            yield step.response.text
+    contexts = [one.context for one in case.happenings] + [case.context]
+    for context in contexts:
+        if context is not None:
+            yield context.company.name
+            yield context.ticket.company.name
 
 
 def _past_tokens(cards: list[Step], limit: int) -> list[Step]:

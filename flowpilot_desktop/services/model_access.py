@@ -8,7 +8,7 @@ first needed and made anew after a setting or the key changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, timedelta
 
@@ -82,15 +82,17 @@ class ModelAccess:
         self._failure: tuple[float, ModelUnavailable] | None = None
         self._end_listening = events.listen(SettingsChanged, self._settings_changed)
 
-    async def model_about(self, session: Session) -> Model:
+    async def model_about(self, session: Session, texts: Iterable[str] = ()) -> Model:
         """Return the model to ask about a session, or raise ModelUnavailable.
 
         In doubt nothing is sent: while there are clients whose data must not leave, a ticket whose
-        client is not known yet stays here, and so does a text that names such a client.
+        client is not known yet stays here, and so does a session in which such a client is named,
+        in the intake or in one of the ``texts``.
         """
         never = self._rules().never_send
-        told = f"{session.company}\n{session.problem_summary}\n{session.intake.text}".casefold()
-        named = next((name for name in never if name.casefold() in told), "")
+        words = (session.company, session.problem_summary, session.intake.text, *texts)
+        told = "\n".join(_folded(text) for text in words) if never else ""
+        named = next((name for name in never if _folded(name) in told), "")
         if named:
             raise ModelUnavailable(
                 f"Nothing about {named} is sent to a model, as set in Settings → Claude.",
@@ -128,6 +130,10 @@ class ModelAccess:
     def try_again(self) -> None:
         """Ask the model again at the next card, whatever happened before."""
         self._failure = None
+
+    async def keep(self, record: UsageRecord) -> None:
+        """Keep the cost of an answer that nobody waits for any more."""
+        await self._store.save(record)
 
     def usage_record(self, session_id: str, model: str, usage: Usage) -> UsageRecord:
         """Return the record of a call, with its cost by the price table."""
@@ -221,3 +227,7 @@ class ModelAccess:
                 self._outdated.append(self._model)
             self._model = None
             self._failure = None
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())

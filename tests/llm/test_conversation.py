@@ -235,6 +235,19 @@ def test_step_ids_follow_the_numbers():
     assert consultation(Record(session(), steps)).step_ids == ("step-1", "", "step-3")
 
 
+def test_a_step_that_says_nothing_is_no_evidence():
+    steps = (
+        answered(look(1), result=Result.DID_NOT_WORK),
+        answered(look(2), skipped=True),
+        answered(look(3), result=Result.COULD_NOT_TRY),
+        answered(look(4), result=Result.WORKED),
+        step(5, Note("It did not work after all."), source=Source.ENGINEER, corrects="step-4"),
+        look(6),
+    )
+    found = consultation(Record(session(), steps))
+    assert found.step_ids == ("step-1", "", "", "", "step-5", "")
+
+
 def test_pictures_and_the_last_card_are_passed_on():
     picture = Picture("image/png", b"png")
     found = consultation(Record(session()), pictures=(picture,), must_conclude=True)

@@ -53,6 +53,14 @@ def test_a_long_prompt_of_the_small_model_costs_more():
     assert cost_micros("claude-haiku-5-5", longer) == 5 * 5_000 + 2_501
 
 
+def test_a_dated_model_costs_what_its_name_without_the_date_does():
+    long = Usage(input_tokens=100_001)
+    assert cost_micros("claude-haiku-5-5-20261001", long) == cost_micros("claude-haiku-5-5", long)
+    ours = parse_overrides("claude-haiku-5-5 1 5 2 0.1")
+    for name in ("claude-haiku-5-5", "claude-haiku-5-5-20261001"):
+        assert cost_micros(name, long, ours) == 100_001, "a contract's price holds for any length"
+
+
 def test_a_contracts_prices_come_first():
     prices = parse_overrides("# ours\n\nclaude-sonnet-5-5 1 5 2 0.05\nlan-model 0 0 0 0\n")
     assert prices["claude-sonnet-5-5"] == Price(1, 5, 2, 0.05)

@@ -246,6 +246,19 @@ async def test_a_client_that_is_never_sent_stays_here(simulator: ClaudeSimulator
         assert simulator.requests == []
 
 
+async def test_a_client_named_in_a_step_or_by_a_linked_ticket_stays_here(
+    simulator: ClaudeSimulator, tmp_path: Path
+):
+    rules = ModelRules(never_send=frozenset({"Northwind Dental"}))
+    async with open_desk_with_claude(tmp_path, simulator, rules=rules) as desk:
+        session_id = await begun(desk)
+        await desk.engine.add_note(session_id, "It is the front desk of northwind  dental.")
+        step = await desk.engine.next_step(session_id)
+        assert step is not None
+        assert step.source is Source.FLOW
+        assert simulator.requests == []
+
+
 async def test_a_gateways_address_is_asked_with_the_key(simulator: ClaudeSimulator, tmp_path: Path):
     async with open_desk_with_claude(tmp_path, simulator) as desk:
         await answered_one(desk)

@@ -15,6 +15,7 @@ import ssl
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -81,17 +82,21 @@ class Claude:
                 async with aclosing(self._grown(client, request, reply)) as growths:
                     async for _ in growths:
                         if progress := reading.progress(reply):
-                            yield progress
+                            model = reply.model or self._settings.model
+                            yield replace(progress, model=model, usage=spent + reply.usage)
                 draft = self._draft(schema, reply, consultation, spent + reply.usage)
             except schema.Malformed as error:
                 spent += reply.usage
                 if fault is not None:
-                    raise failures.malformed(spent) from error
+                    unusable = failures.malformed(spent)
+                    unusable.model = reply.model or self._settings.model
+                    raise unusable from error
                 log.warning("Claude's answer %s was no card: %s", reply.message_id, error)
                 fault = (reply.text, str(error))
             except (ModelUnavailable, ModelAnswerUnusable) as error:
                 if not self._gave_up_ability(error):
                     error.usage = spent + reply.usage
+                    error.model = reply.model or self._settings.model
                     raise
             else:
                 yield draft

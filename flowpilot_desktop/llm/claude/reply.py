@@ -39,7 +39,7 @@ class Reply:
         return "".join(part for index in sorted(self._blocks) for part in self._blocks[index])
 
     def take(self, event: Any) -> bool:
-        """Take an event and return whether the text grew; ValueError for a broken event."""
+        """Take an event; return whether the answer began or grew. ValueError for a broken event."""
         try:
             return self._take(event)
         except (AttributeError, TypeError) as error:
@@ -49,6 +49,7 @@ class Reply:
         match getattr(event, "type", None):
             case "message_start":
                 self._start(event.message)
+                return True
             case "content_block_start":
                 block = event.content_block
                 if getattr(block, "type", "") == "text":
@@ -115,16 +116,16 @@ class Reading:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._last = float("-inf")
-        self._shown = StepProgress()
+        self._shown: StepProgress | None = None
 
     def progress(self, reply: Reply) -> StepProgress | None:
-        """Return the card so far if it is time and something new can be shown."""
+        """Return the card so far if it is time and there is something new, first an empty one."""
         now = self._clock()
-        if self._shown.text and now - self._last < _INTERVAL:
+        if self._shown is not None and self._shown.text and now - self._last < _INTERVAL:
             return None
         self._last = now
-        progress = _progress(reply.text)
-        if progress is None or progress == self._shown:
+        progress = _progress(reply.text) or self._shown or StepProgress()
+        if progress == self._shown:
             return None
         self._shown = progress
         return progress
