@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import io
 import json
 import logging
 import sys
@@ -31,18 +32,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.second and not options.demo:
         parser.error("--second goes with --demo")
-    command = options.command
-    if command is not None:  # what the log would say is part of the answer or none of its business
-        logging.getLogger().addHandler(logging.NullHandler())
-    if command == "doctor":
-        return asyncio.run(_doctor(_profile(options), as_json=options.json))
-    if command == "flows":
-        return _check_flows(options.paths)
-    if command == "export":
-        return asyncio.run(_export(_profile(options), options.session, options.output))
-    from flowpilot_desktop.start import run
+    if options.command is None:
+        from flowpilot_desktop.start import run
 
-    return run(_profile(options), minimized=options.minimized)
+        return run(_profile(options), minimized=options.minimized)
+    # What the log would say is part of the answer or none of its business.
+    logging.getLogger().addHandler(logging.NullHandler())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an old code page lacks some of our signs
+            stream.reconfigure(errors="replace")
+    try:
+        return _answered(options)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _answered(options: argparse.Namespace) -> int:
+    if options.command == "flows":
+        return _check_flows(options.paths)
+    if options.command == "doctor":
+        return asyncio.run(_doctor(_profile(options), as_json=options.json))
+    return asyncio.run(_export(_profile(options), options.session, options.output))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -97,7 +107,8 @@ async def _doctor(profile: Profile, *, as_json: bool) -> int:
     try:
         async with _opened(profile) as desk:
             if desk.settings.report:
-                findings.append(Finding("Settings", Verdict.NOTE, desk.settings.report))
+                fix = "Look through the settings and choose again what is missing."
+                findings.append(Finding("Settings", Verdict.NOTE, desk.settings.report, fix))
             findings += await desk.doctor.examine()
     except FlowPilotError as error:
         findings += [Finding(name, Verdict.GOOD, value) for name, value in versions().items()]
@@ -147,7 +158,7 @@ def _way_out(error: Exception) -> str:
 
     if isinstance(error, ProfileInUse):
         return "Quit it and try again, or use Settings → System and the History in its window."
-    return str(getattr(error, "hint", ""))
+    return str(getattr(error, "hint", "") or getattr(error, "title", ""))
 
 
 if __name__ == "__main__":

@@ -33,8 +33,10 @@ LIBRARIES = ("FlowPilot", "Python", "SQLite", "PySide6-Essentials", "httpx", "an
 
 
 def findings(outcome: Outcome) -> dict[str, dict[str, str]]:
-    """Return what the doctor said as JSON, by check."""
-    return {one["check"]: one for one in json.loads(outcome.out)}
+    """Return what the doctor said as JSON, by check; what is not good has its fix."""
+    found = json.loads(outcome.out)
+    assert [one for one in found if one["verdict"] != "good" and not one["fix"]] == []
+    return {one["check"]: one for one in found}
 
 
 @asynccontextmanager
@@ -89,6 +91,39 @@ def test_words_for_people_say_the_same_as_the_json(tmp_path):
         assert one["check"] in told.out
         if one["fix"]:
             assert f"→ {one['fix']}" in told.out
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp437", "ascii"])
+def test_an_old_code_page_shows_what_it_can(tmp_path, monkeypatch, encoding):
+    """Windows gives a program whose words go to a file or a pipe its old code page."""
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    outcome = flowpilot(tmp_path, "doctor", demo=True)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "Add a key in Settings" in outcome.out
+    assert flowpilot(tmp_path, "flows", "check").code == 0
+
+
+async def test_a_check_that_fails_itself_costs_its_own_line(tmp_path, monkeypatch, logged_errors):
+    async with desk_on(tmp_path) as desk:
+        for number, broken in enumerate((OSError(5, "Input/output error"), ZeroDivisionError())):
+
+            async def fail(broken=broken):
+                raise broken
+
+            monkeypatch.setattr(desk.doctor, "_profile_folder", fail)
+            found = {one.check: one for one in await desk.doctor.examine()}
+            assert found["Profile"].verdict == "bad"
+            assert ("Input/output error", "ZeroDivisionError")[number] in found["Profile"].detail
+            assert found["Profile"].fix
+            assert found["Store"].verdict == "good"
+    assert len(logged_errors) == 2  # a bug's traceback is what support needs
+
+
+def test_damaged_settings_are_told_with_what_to_do(tmp_path):
+    (tmp_path / "settings.json").write_text('{"appearance.zoom": 120, "engi')
+    found = findings(flowpilot(tmp_path, "doctor", "--json", demo=True))
+    assert found["Settings"]["verdict"] == "note"
+    assert "damaged" in found["Settings"]["detail"]
 
 
 def test_without_a_keyring_it_says_how_to_get_one(tmp_path):

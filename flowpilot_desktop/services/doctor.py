@@ -7,6 +7,7 @@ time limit of its own, so a system that hangs costs its own line and nothing els
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -23,6 +24,8 @@ from flowpilot_desktop.services.queue import QueueLink
 from flowpilot_desktop.services.tickets import Tickets
 from flowpilot_desktop.store import Store
 
+log = logging.getLogger(__name__)
+
 TIME_LIMIT = 25.0
 """Seconds for one check."""
 LOW_DISK = 200_000_000
@@ -32,6 +35,13 @@ _PROBE = "doctor-probe"
 _NO_KEYRING = (
     "Set up the system's keyring (on Linux a Secret Service such as gnome-keyring), then enter the "
     "keys again in Settings."
+)
+
+
+_ODD = "Send this report and the log of the profile folder to support."
+_AFTER_RECOVERY = (
+    "Look through the latest sessions in the History for what may be missing; the damaged files "
+    "are kept for whoever helps you."
 )
 
 
@@ -111,7 +121,11 @@ class Doctor:
                 )
             ]
         except FlowPilotError as error:
-            return [Finding(name, Verdict.BAD, error.message, error.hint or error.title)]
+            return [_told(name, error)]
+        except Exception as error:
+            log.exception("The doctor's check %s failed", name)
+            what = error.strerror if isinstance(error, OSError) else type(error).__name__
+            return [Finding(name, Verdict.BAD, f"It could not be examined ({what}).", _ODD)]
 
     async def _versions(self) -> list[Finding]:
         return [Finding(name, Verdict.GOOD, value) for name, value in versions().items()]
@@ -130,7 +144,7 @@ class Doctor:
         ]
 
     async def _store_state(self) -> list[Finding]:
-        report = self._store.report
+        recovery = self._store.report.recovery
         faults = await self._store.integrity_faults()
         if faults:
             return [
@@ -142,8 +156,9 @@ class Doctor:
                     "over what is readable.",
                 )
             ]
-        note = report.words
-        return [Finding("Store", Verdict.NOTE if note else Verdict.GOOD, note or "Intact.")]
+        if recovery is not None:
+            return [Finding("Store", Verdict.NOTE, recovery.words, _AFTER_RECOVERY)]
+        return [Finding("Store", Verdict.GOOD, "Intact.")]
 
     async def _flow_files(self) -> list[Finding]:
         library = await self._flows()
@@ -217,7 +232,7 @@ class Doctor:
         except ModelError as error:
             reason = getattr(error, "reason", "")
             verdict = Verdict.NOTE if reason == "no_key" else Verdict.BAD
-            return [Finding("Claude", verdict, error.message, error.hint)]
+            return [_told("Claude", error, verdict)]
         return [Finding("Claude", Verdict.GOOD, f"{counted(len(models), 'model')} can be used.")]
 
     async def _queue(self) -> list[Finding]:
@@ -227,14 +242,18 @@ class Doctor:
         team = await self._link.test("")
         members = sum(one.is_active for one in team.members)
         reached = f"{team.name}, as {team.me.name}; {counted(members, 'member')}."
-        findings = [Finding("Team queue", Verdict.GOOD, reached)]
-        if not team.may_write:
-            fix = "Ask whoever runs the team queue to let you write, or update FlowPilot."
-            told = team.notice or "It can be read only."
-            findings.append(Finding("Team queue: hand over", Verdict.BAD, told, fix))
-        elif team.notice:
-            findings.append(Finding("Team queue: notice", Verdict.NOTE, team.notice))
-        return findings
+        if team.may_write:
+            return [Finding("Team queue", Verdict.GOOD, f"{reached} {team.notice}".strip())]
+        fix = "Ask whoever runs the team queue to let you write, or update FlowPilot."
+        told = team.notice or "It can be read only."
+        return [
+            Finding("Team queue", Verdict.GOOD, reached),
+            Finding("Team queue: hand over", Verdict.BAD, told, fix),
+        ]
+
+
+def _told(name: str, error: FlowPilotError, verdict: Verdict = Verdict.BAD) -> Finding:
+    return Finding(name, verdict, error.message, error.hint or error.title)
 
 
 def _told_skew(seconds: float) -> str:
