@@ -11,9 +11,11 @@ item moves like this, one durable write at every arrow::
        └── two looks found nothing ◀── look above the watermark ──▶ marker found ──▶ sent
 
 ``unclear`` waits 30 s before the first look and 60 s before the second; a look that fails leaves
-it unclear. Up to three tries follow the first, at 5, 15 and 45 minutes; then it has failed and
-only a person retries. A status change goes last and reads before it writes; if somebody else
-changed board or status since the technician chose, it asks again rather than guess.
+it unclear, one that is refused for good both times leaves it to a person. What has a watermark may
+be on the ticket, so it is looked for before it is ever sent again. Up to three tries follow the
+first, at 5, 15 and 45 minutes; then it has failed and only a person retries. A status change goes
+last and reads before it writes; if somebody else changed board or status since the technician
+chose, it asks again rather than guess.
 
 The rows are the truth and the scheduler only their clock: ``run_due`` does whatever is due, and
 every decision is taken from the row and the clock, so a restart continues where the last commit
@@ -37,6 +39,7 @@ from flowpilot_desktop.core.errors import (
     PsaNotSent,
     PsaRateLimited,
     PsaRefused,
+    PsaSignInRefused,
     PsaUnreachable,
 )
 from flowpilot_desktop.core.events import Events, PushChanged, Reach, System
@@ -51,6 +54,7 @@ from flowpilot_desktop.core.push import (
     StatusPayload,
     TimePayload,
 )
+from flowpilot_desktop.core.ticket import Ticket
 from flowpilot_desktop.services.reach import ReachBoard
 from flowpilot_desktop.store import Store
 
@@ -63,6 +67,12 @@ SECOND_LOOK = timedelta(seconds=60)
 LOOKS = 2
 OFFLINE_PROBE = timedelta(seconds=30)
 """How soon a connection is tried again while the network is away; costs no try."""
+
+MAY_COME_TWICE = (
+    "ConnectWise never answered an earlier try, and it is not on the ticket; should it turn up "
+    "after all, the ticket has it twice."
+)
+"""What remains possible when something is sent again: told, not hidden."""
 
 _ORDER = {PushKind.NOTE: 0, PushKind.TIME: 1, PushKind.STATUS: 2}
 _SETTLED = frozenset({PushState.SENT, PushState.SKIPPED})
@@ -142,15 +152,8 @@ class DocumentationPush:
                 raise InvalidInput("Nothing has failed here, so there is nothing to retry.")
             now = self._clock.now()
             for item in failed:
-                # What was ever sent is looked for once more before it is sent again.
-                was_sent = item.tries > 0 and item.kind is not PushKind.STATUS
                 await self._commit(
-                    item,
-                    state=PushState.UNCLEAR if was_sent else PushState.PENDING,
-                    tries=0,
-                    looks=LOOKS - 1 if was_sent else 0,
-                    next_try_at=now,
-                    error="",
+                    item, state=PushState.PENDING, tries=0, looks=0, next_try_at=now, error=""
                 )
         await self.run_due()
 
@@ -166,13 +169,12 @@ class DocumentationPush:
         What may have landed as it was before is looked for first; then it stays as it landed.
         """
         item = await self._failed_item(item_id, session_id)
-        was_sent = item.tries > 0 and item.kind is not PushKind.STATUS
         await self._commit(
             item,
             payload=payload,
-            state=PushState.UNCLEAR if was_sent else PushState.PENDING,
+            state=PushState.PENDING,
             tries=0,
-            looks=LOOKS - 1 if was_sent else 0,
+            looks=0,
             next_try_at=None,
             error="",
         )
@@ -211,8 +213,8 @@ class DocumentationPush:
     async def _advance(self, item: PushItem) -> PushItem:
         try:
             psa = await self._psa(item.connection_id)
-        except FlowPilotError as error:
-            return await self._wait(item, error, OFFLINE_PROBE)
+        except FlowPilotError as error:  # not set up, or no keyring: nobody was asked
+            return await self._later(item, error, OFFLINE_PROBE)
         try:
             if item.state is PushState.SENDING:
                 return await self._unclear(item, "FlowPilot was interrupted while sending.")
@@ -227,45 +229,53 @@ class DocumentationPush:
 
     async def _read_failed(self, item: PushItem, error: PsaError) -> PushItem:
         """Judge a failed look or watermark: the item itself did not move."""
-        if item.state is PushState.UNCLEAR:
-            return await self._wait(item, error, self._pause(error, SECOND_LOOK))
-        if isinstance(error, PsaNotSent):
-            return await self._wait(item, error, self._pause(error, OFFLINE_PROBE))
-        if isinstance(error, PsaRefused):
-            return await self._fail(item, error.message)
-        return await self._try_later(replace(item, tries=item.tries + 1), error.message)
+        unclear = item.state is PushState.UNCLEAR
+        if not isinstance(error, PsaRefused):
+            pause = self._pause(error, SECOND_LOOK if unclear else OFFLINE_PROBE)
+            return await self._wait(item, error, pause)
+        if unclear and item.looks + 1 < LOOKS:
+            item = replace(item, looks=item.looks + 1)
+            return await self._wait(item, error, SECOND_LOOK)
+        return await self._fail(item, error, "Nobody knows whether it arrived. " if unclear else "")
 
     async def _send_record(self, psa: Psa, item: PushItem) -> PushItem:
-        warning = item.warning
         if item.watermark is None:
             ticket = await psa.ticket(item.ticket_id)
-            if ticket.merged_into:
-                warning = f"Ticket #{item.ticket_id} was merged into #{ticket.merged_into}."
+            # Written offline, the row could only guess which kind of ticket it is.
+            item = replace(item, record_kind=ticket.kind, warning=await self._changes(item, ticket))
             watermark = await psa.highest_record(item.ticket_id, item.kind, item.record_kind)
-        else:
-            watermark = item.watermark  # the first one: a late record of an early try counts
-            if item.tries and (landed := await self._found(psa, item)) is not None:
-                return landed
-        item = await self._commit(
-            item,
-            state=PushState.SENDING,
-            watermark=watermark,
-            tries=item.tries + 1,
-            looks=0,
-            warning=warning,
-            next_try_at=None,
-        )
+            item = replace(item, watermark=watermark)
+        elif (landed := await self._found(psa, item)) is not None:
+            return landed  # above the first watermark: a late record of an early try counts
+        item = await self._sending(item)
         try:
             remote_id = await self._post(psa, item)
-        except PsaNotSent as error:
-            item = replace(item, tries=item.tries - 1)
-            return await self._wait(item, error, self._pause(error, OFFLINE_PROBE))
-        except PsaRefused as error:
-            return await self._fail(item, error.message)
         except PsaError as error:
-            return await self._unclear(item, error.message)
+            return await self._not_sent(item, error)
         self._reach.note(System.PSA, Reach.REACHABLE)
         return await self._sent(item, remote_id)
+
+    async def _not_sent(self, item: PushItem, error: PsaError) -> PushItem:
+        """Judge a write that did not succeed: never there, refused, or nobody knows."""
+        if isinstance(error, PsaNotSent):
+            item = replace(item, tries=item.tries - 1)
+            return await self._wait(item, error, self._pause(error, OFFLINE_PROBE))
+        if isinstance(error, PsaRefused):
+            return await self._fail(item, error)
+        return await self._unclear(item, error.message)
+
+    async def _changes(self, item: PushItem, ticket: Ticket) -> str:
+        """Return what became of the ticket since it was last read, for people."""
+        told = []
+        if ticket.merged_into:
+            told.append(f"Ticket #{item.ticket_id} was merged into #{ticket.merged_into}.")
+        known = await self._store.ticket_context(item.connection_id, item.ticket_id)
+        if known is not None and known.ticket.board.id not in (0, ticket.board.id):
+            told.append(
+                f"Ticket #{item.ticket_id} has moved from “{known.ticket.board.name}” to "
+                f"“{ticket.board.name}”."
+            )
+        return " ".join(told)
 
     async def _post(self, psa: Psa, item: PushItem) -> int:
         match item.payload:
@@ -285,9 +295,14 @@ class DocumentationPush:
         looks = item.looks + 1
         if looks < LOOKS:
             return await self._commit(item, looks=looks, next_try_at=self._in(SECOND_LOOK))
-        if item.tries == 0:  # a person asked for it: it was looked for, so now it goes
-            return await self._send_record(psa, item)
-        return await self._try_later(item, item.error)
+        if self._tries_used(item):
+            return await self._fail(item, item.error)
+        if MAY_COME_TWICE not in item.warning:
+            item = replace(item, warning=f"{item.warning} {MAY_COME_TWICE}".strip())
+        pause = BACKOFF[item.tries - 1]
+        return await self._commit(
+            item, state=PushState.PENDING, looks=0, next_try_at=self._in(pause)
+        )
 
     async def _found(self, psa: Psa, item: PushItem) -> PushItem | None:
         """Return the item as sent when its record is on the ticket, else None."""
@@ -298,10 +313,13 @@ class DocumentationPush:
         hits = [record for record in records if _is_same(item, record)]
         if not hits:
             return None
-        warning = item.warning
+        warning = item.warning.replace(MAY_COME_TWICE, "").strip()
         if len(hits) > 1:
             ids = ", ".join(str(record.id) for record in hits)
-            warning = f"ConnectWise holds this more than once: records {ids}. Please check."
+            warning = (
+                f"{warning} ConnectWise holds this more than once: records {ids}. Please check. "
+                f"{psa.ticket_url(item.ticket_id)}"
+            ).strip()
         return await self._sent(replace(item, warning=warning), hits[0].id)
 
     async def _send_status(self, psa: Psa, item: PushItem) -> PushItem:
@@ -322,18 +340,11 @@ class DocumentationPush:
             return await self._commit(item, looks=item.looks + 1, next_try_at=self._in(SECOND_LOOK))
         if item.state is PushState.UNCLEAR and self._tries_used(item):
             return await self._fail(item, item.error)
-        item = await self._commit(
-            item, state=PushState.SENDING, tries=item.tries + 1, looks=0, next_try_at=None
-        )
+        item = await self._sending(replace(item, record_kind=ticket.kind))
         try:
             reported = await psa.change_status(item.ticket_id, item.record_kind, payload)
-        except PsaNotSent as error:
-            item = replace(item, tries=item.tries - 1)
-            return await self._wait(item, error, self._pause(error, OFFLINE_PROBE))
-        except PsaRefused as error:
-            return await self._fail(item, error.message)
         except PsaError as error:
-            return await self._unclear(item, error.message)
+            return await self._not_sent(item, error)
         if reported.id != payload.status.id:
             return await self._fail(
                 item,
@@ -342,6 +353,11 @@ class DocumentationPush:
         return await self._sent(item, reported.id)
 
     # Where an item goes next; each is one durable write
+
+    async def _sending(self, item: PushItem) -> PushItem:
+        return await self._commit(
+            item, state=PushState.SENDING, tries=item.tries + 1, looks=0, next_try_at=None
+        )
 
     async def _sent(self, item: PushItem, remote_id: int) -> PushItem:
         return await self._commit(
@@ -353,7 +369,11 @@ class DocumentationPush:
             error="",
         )
 
-    async def _fail(self, item: PushItem, why: str) -> PushItem:
+    async def _fail(self, item: PushItem, why: str | PsaError, before: str = "") -> PushItem:
+        if isinstance(why, PsaSignInRefused):
+            self._reach.note(System.PSA, Reach.REFUSED, why.message)
+        if isinstance(why, PsaError):
+            why = f"{before}{why.message} {why.hint}".strip()
         return await self._commit(item, state=PushState.FAILED, error=why, next_try_at=None)
 
     async def _unclear(self, item: PushItem, why: str) -> PushItem:
@@ -365,22 +385,16 @@ class DocumentationPush:
             next_try_at=self._in(FIRST_LOOK),
         )
 
-    async def _wait(self, item: PushItem, error: FlowPilotError, pause: timedelta) -> PushItem:
-        """Keep an item for later without using up a try."""
+    async def _wait(self, item: PushItem, error: PsaError, pause: timedelta) -> PushItem:
         if isinstance(error, PsaUnreachable):
             self._reach.note(System.PSA, Reach.AWAY, error.message, pause.total_seconds())
+        return await self._later(item, error, pause)
+
+    async def _later(self, item: PushItem, error: FlowPilotError, pause: timedelta) -> PushItem:
+        """Keep an item for later without using up a try."""
         state = item.state if item.state is PushState.UNCLEAR else PushState.PENDING
         return await self._commit(
             item, state=state, error=error.message, next_try_at=self._in(pause)
-        )
-
-    async def _try_later(self, item: PushItem, why: str) -> PushItem:
-        """Plan the next try, or give up after the last."""
-        if self._tries_used(item):
-            return await self._fail(item, why)
-        pause = BACKOFF[max(item.tries, 1) - 1]
-        return await self._commit(
-            item, state=PushState.PENDING, error=why, looks=0, next_try_at=self._in(pause)
         )
 
     def _tries_used(self, item: PushItem) -> bool:

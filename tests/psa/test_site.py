@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flowpilot_desktop.core.errors import InvalidInput, PsaNotFound, PsaUnreachable
+from flowpilot_desktop.core.errors import InvalidInput, PsaUnreachable
 from flowpilot_desktop.core.ticket import PsaConnection, TicketQuery
 from flowpilot_desktop.psa.connectwise import ConnectWisePsa
 from flowpilot_desktop.psa.connectwise.site import ApiAddress, SiteAddress
@@ -128,8 +128,11 @@ def test_people_get_the_web_host(adapter, site, url):
 
 async def test_an_address_without_connectwise_is_named(psa, site):
     site.faults.plan(answered(404, stored=False, body="<html>", media_type="text/html"))
-    with pytest.raises(PsaNotFound, match=r"no ConnectWise at na\.myconnectwise\.net"):
+    with pytest.raises(
+        PsaUnreachable, match=r"no ConnectWise at na\.myconnectwise\.net"
+    ) as failure:
         await psa.me()
+    assert "Check the site" in failure.value.hint
 
 
 async def test_companyinfo_is_asked_once_however_many_start_at_once(psa, site):

@@ -56,6 +56,11 @@ class Answer:
         """Tell whether the status says that it worked."""
         return 200 <= self.status < 300  # noqa: PLR2004 - the meaning of 2xx
 
+    @property
+    def is_web_page(self) -> bool:
+        """Tell whether this is a page for people: a proxy's, Cloudflare's, a hotel's."""
+        return str(self.headers.get("content-type", "")).lower().startswith("text/html")
+
     def json(self) -> Any:
         """Return the body read as JSON; ValueError for anything else."""
         try:

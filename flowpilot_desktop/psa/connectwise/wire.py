@@ -34,7 +34,6 @@ from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.errors import (
     InvalidInput,
     PsaError,
-    PsaNotFound,
     PsaNotSent,
     PsaRateLimited,
     PsaSignInRefused,
@@ -79,6 +78,7 @@ _PATIENCE_SECONDS = 20.0  # how long a read waits for a rate limit to pass
 _BACKOFF_SECONDS = (0.3, 1.0)
 _PROVEN_SECONDS = 60.0
 _GATEWAY = frozenset({502, 503, 504, *range(520, 525)})
+_SAID_BY_PAGES = frozenset({401, 404})  # the web server before ConnectWise may say these itself
 _WHO_AM_I = "system/myMembers/info"
 _ANONYMOUS = {"Accept": "application/json", "User-Agent": "FlowPilot Desktop"}
 _WORTH_A_TRY = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
@@ -326,9 +326,10 @@ class Wire:
                 self._refuse_read(method, path, answer)
 
     def _refuse_read(self, method: str, path: str, answer: Answer) -> NoReturn:
-        if 400 <= answer.status < 500 and answer.status != 408:  # noqa: PLR2004 - 4xx, time-outs
+        is_refusal = 400 <= answer.status < 500 and answer.status != 408  # noqa: PLR2004 - 4xx, time-outs
+        if is_refusal and not (answer.is_web_page and answer.status not in _SAID_BY_PAGES):
             refuse(method, path, answer)
-        raise PsaUnreachable(answer.said)
+        raise PsaUnreachable(answer.said, hint=WEB_PAGE_HINT if answer.is_web_page else None)
 
     # Saying no
 
@@ -380,14 +381,15 @@ class Wire:
             answer = await self._exchange("GET", url, signed_in=False)
         if answer.status == httpx.codes.TOO_MANY_REQUESTS:
             raise self._limited(answer)
+        # Nobody signs in here, so no answer can say no for good: not to keys, nor to a ticket.
         if answer.status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
-            raise PsaNotFound(
+            raise PsaUnreachable(
                 f"There is no ConnectWise at {self.site.host}.",
-                status=answer.status,
-                hint="Check the site in Settings → Integrations.",
+                hint="Check the site in Settings → Integrations. If it is right, the network, a "
+                "proxy or maintenance is in the way, and FlowPilot tries again by itself.",
             )
         if not answer.is_success:
-            self._refuse_read("GET", "login/companyinfo", answer)
+            raise PsaUnreachable(answer.said, hint=WEB_PAGE_HINT)
         facts = answer.understood()
         if facts is None:
             raise PsaSignInRefused(
