@@ -137,6 +137,7 @@ async def open_desk(
         )
         link = QueueLink(
             secrets=secrets,
+            memory=store,
             me=lambda: settings.engineer,
             events=events,
             reach=reach,

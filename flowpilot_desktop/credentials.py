@@ -51,6 +51,8 @@ class Keyring:
     Secrets of different profiles are apart. Every method raises CredentialsUnavailable.
     """
 
+    is_lasting = True
+
     def __init__(
         self,
         profile: str,
@@ -152,6 +154,7 @@ class SessionOnlySecrets:
     """
 
     backend = "This session's memory"
+    is_lasting = False
 
     def __init__(self, reason: str = "", *, by_choice: bool = False) -> None:
         self.reason = reason

@@ -274,6 +274,10 @@ class Queue(Protocol):
         """Try a fresh connection, as the Test button does."""
         ...
 
+    async def change_password(self, password: str) -> None:
+        """Replace our own password; after an UnreachableError either may hold."""
+        ...
+
     async def escalate(self, op_id: UUID, new: NewEscalation) -> Receipt:
         """Raise an escalation (originator)."""
         ...

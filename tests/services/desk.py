@@ -40,6 +40,8 @@ CONNECTION = PsaConnection("connection-1", "practice", name="Practice")
 class MemorySecrets:
     """A keyring in memory."""
 
+    is_lasting = True
+
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}
 
@@ -146,6 +148,7 @@ async def open_desk(
     )
     link = QueueLink(
         secrets=secrets,
+        memory=store,
         me=lambda: desk.me,
         events=events,
         reach=reach,

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,8 +20,8 @@ from uuid import UUID
 from flowpilot_desktop.core.errors import (
     AlreadyPickedUp,
     ClaimLost,
-    CredentialsUnavailable,
     FlowPilotError,
+    QueueError,
     QueueNotOpen,
     QueueRefused,
     QueueUnreachable,
@@ -36,6 +36,9 @@ from flowpilot_desktop.core.escalation import (
 from flowpilot_desktop.core.events import Events, Reach, SettingsChanged, System
 from flowpilot_desktop.core.ports import Secrets
 from flowpilot_desktop.core.session import Engineer
+from flowpilot_desktop.services.queue import membership
+from flowpilot_desktop.services.queue.membership import INVITATION_NAME as INVITATION_NAME
+from flowpilot_desktop.services.queue.membership import Membership, Memory
 from flowpilot_desktop.services.reach import ReachBoard
 from sync import errors as theirs
 from sync import port
@@ -43,12 +46,8 @@ from sync.client import QueueClient
 from sync.invitation import Invitation
 from sync.poller import Contact, Poller
 
-INVITATION_NAME = "team-queue"
-"""The name under which the invitation lies in the keyring."""
 LEASE_SECONDS = 900
 """How long a claim holds without a sign of life; renewed while FlowPilot runs."""
-_KEYRING_PAUSE = 60.0
-"""Seconds until a keyring that refused is asked again."""
 _ENGINEER_KEYS = frozenset(
     {"user_id", "handler_id", "created_by", "answered_by", "engineer_id", "originator_id"}
 )
@@ -176,6 +175,11 @@ class TeamQueue:
         """Make sure that the queue answers; whatever fails here, nothing was sent."""
         with self._translated():
             await self._queue.connect()
+
+    async def change_password(self, password: str) -> None:
+        """Replace the password that lets us in. Unreachable leaves open which one holds."""
+        with self._translated():
+            await self._queue.change_password(password)
 
     async def team(self, *, fresh: bool = False) -> Team:
         """Return the team; ``fresh`` tries a new connection, as the Test button does."""
@@ -400,6 +404,25 @@ def _renamed(document: Any, rename: Callable[[str], str]) -> Any:
     return document
 
 
+_AWAY = (
+    "Nothing was changed. Is this computer in the right network or VPN? The invitation is still "
+    "good: try again when the server can be reached."
+)
+_USED_UP = (
+    "An invitation works once and on one computer, and a newer one replaces it. This one was used, "
+    "replaced, has expired, or you were taken out of the team: ask whoever runs your team queue "
+    "for a new one."
+)
+_UNTRUSTED = (
+    "Nothing was sent. The certificate must name the server's host and be signed by an authority "
+    "that you trust here. Ask whoever runs your team queue for the authority's file, and choose "
+    "it below."
+)
+_STILL_VALID = (
+    "The server did not let FlowPilot replace the invitation's password: the pasted text still "
+    "lets people in. Keep it secret, or delete it."
+)
+
 ClientFactory = Callable[[str], tuple[port.Queue, UUID]]
 """Makes the client for an invitation's text, and says who we are there."""
 
@@ -417,13 +440,14 @@ class QueueLink:
         self,
         *,
         secrets: Secrets,
+        memory: Memory,
         me: Callable[[], Engineer],
         events: Events,
         reach: ReachBoard,
         factory: ClientFactory = client,
         lease: int = LEASE_SECONDS,
     ) -> None:
-        self._secrets = secrets
+        self._membership = Membership(secrets, memory)
         self._me = me
         self._events = events
         self._reach = reach
@@ -431,19 +455,27 @@ class QueueLink:
         self._lease = lease
         self._queue: TeamQueue | None = None
         self._making = asyncio.Lock()
-        self._read: str | None = None
-        self._refused: tuple[float, QueueNotOpen] | None = None
         self._end_listening = events.listen(SettingsChanged, self._settings_changed)
 
     async def is_set_up(self) -> bool:
         """Return whether there is an invitation."""
-        return bool(await self._token())
+        return bool((await self._membership.kept())[0])
+
+    async def lacks_authority(self, token: str) -> bool:
+        """Return whether an invitation, or the kept one, leaves it to the computer whom to trust.
+
+        An authority that was chosen by hand for the kept one can be chosen anew.
+        """
+        return membership.lacks_authority(token or await self._membership.bare())
 
     async def queue(self) -> TeamQueue:
-        """Return the client, made on first use. Raises QueueNotOpen."""
+        """Return the client, made on first use. Raises QueueNotOpen.
+
+        Where a change of password was interrupted it is settled first: then QueueUnreachable, too.
+        """
         async with self._making:
             if self._queue is None:
-                token = await self._token()
+                token = await self._settled()
                 if not token:
                     raise QueueNotOpen(
                         "Your team queue is not set up yet.",
@@ -453,29 +485,39 @@ class QueueLink:
                 self._queue = self._made(token)
             return self._queue
 
-    async def test(self, token: str) -> Team:
-        """Try an invitation without keeping it; an empty one tries what is kept."""
-        if not token.strip():
-            return await (await self.queue()).team(fresh=True)
-        queue = self._made(token)
-        try:
-            return await queue.team(fresh=True)
-        finally:
-            await queue.aclose()
+    async def test(self, token: str = "", authority: str = "") -> Team:
+        """Try an invitation without keeping it; an empty one tries what is kept.
 
-    async def keep(self, token: str) -> Team:
-        """Try an invitation and keep it in the keyring when it works."""
-        team = await self.test(token)
-        if token.strip():
-            await self._secrets.write(INVITATION_NAME, "".join(token.split()))
-        await self._forget_client()
+        ``authority`` is the PEM of whom to trust where the invitation names nobody.
+        """
+        if not token.strip() and not authority:
+            return await (await self.queue()).team(fresh=True)
+        async with self._making:
+            return await self._tried(await self._chosen(token, authority))
+
+    async def keep(self, token: str = "", authority: str = "") -> Team:
+        """Join: try an invitation, keep it in the keyring, and make the pasted one unusable.
+
+        An empty one keeps another authority for the invitation that is kept already.
+        """
+        async with self._making:
+            chosen = await self._chosen(token, authority)
+            team = await self._tried(chosen)
+            try:
+                if token.strip():
+                    team = await self._spent(chosen, team)
+                else:
+                    await self._membership.settle(chosen)
+            finally:
+                await self._forget_client()
         self._events.publish(SettingsChanged(SETTING))
         return team
 
     async def forget(self) -> None:
         """Leave the team's queue."""
-        await self._secrets.delete(INVITATION_NAME)
-        await self._forget_client()
+        async with self._making:
+            await self._membership.forget()
+            await self._forget_client()
         self._reach.note(System.QUEUE, Reach.NOT_SET_UP)
         self._events.publish(SettingsChanged(SETTING))
 
@@ -500,24 +542,84 @@ class QueueLink:
         self._end_listening()
         await self._forget_client()
 
-    async def _token(self) -> str:
-        """Return the invitation; the keyring is asked once, and rarely while it refuses."""
-        now = asyncio.get_running_loop().time()
-        if self._read is not None:
-            return self._read
-        if self._refused is not None and now - self._refused[0] < _KEYRING_PAUSE:
-            raise self._refused[1]
+    # Inside
+
+    async def _chosen(self, token: str, authority: str) -> str:
+        token = "".join(token.split()) or await self._settled()
+        return membership.with_authority(token, authority)
+
+    async def _tried(self, token: str) -> Team:
+        """Ask with a client of its own; say of a pasted invitation what its faults mean."""
+        queue = self._made(token)
         try:
-            self._read = await self._secrets.read(INVITATION_NAME) or ""
-        except CredentialsUnavailable as error:
-            refused = QueueNotOpen(error.message, why="keyring", hint=error.hint)
-            self._refused = now, refused
-            raise refused from error
-        return self._read
+            return await queue.team(fresh=True)
+        except QueueUnreachable as error:
+            raise QueueUnreachable(error.message, title=error.title, hint=_AWAY) from error
+        except QueueNotOpen as error:
+            hint = {"sign_in": _USED_UP, "certificate": _UNTRUSTED}.get(error.why, error.hint)
+            raise QueueNotOpen(
+                error.message, why=error.why, title=error.title, hint=hint
+            ) from error
+        finally:
+            await queue.aclose()
+
+    async def _spent(self, token: str, team: Team) -> Team:
+        """Keep a pasted invitation that works, with a password of its own in its place."""
+        successor = await self._membership.prepare(token)
+        if not successor or await self._changed(token, successor) != token:
+            return team
+        return replace(team, notice=f"{team.notice} {_STILL_VALID}".strip())
+
+    async def _settled(self) -> str:
+        """Return the invitation that is kept; finish a change of password that was cut off."""
+        token, successor = await self._membership.kept()
+        if not successor:
+            return token
+        if not await self._lets_in(successor):
+            return await self._changed(token, successor)
+        await self._membership.settle(successor)
+        return successor
+
+    async def _changed(self, token: str, successor: str) -> str:
+        """Let the successor take the invitation's place; return which of them works now.
+
+        Unreachable leaves both in the keyring, to be settled at the next contact.
+        """
+        try:
+            await self._change(token, successor)
+        except QueueUnreachable:
+            raise
+        except QueueError:
+            # Refused, or done at once and refused only as a repeat with the old password.
+            if not await self._lets_in(successor):
+                if not await self._lets_in(token):
+                    raise
+                successor = token
+        await self._membership.settle(successor)
+        return successor
+
+    async def _lets_in(self, token: str) -> bool:
+        queue = self._made(token)
+        try:
+            await queue.connect()
+        except QueueNotOpen as error:
+            if error.why == "sign_in":
+                return False
+            raise
+        finally:
+            await queue.aclose()
+        return True
+
+    async def _change(self, token: str, successor: str) -> None:
+        queue = self._made(token)
+        try:
+            await queue.change_password(membership.password(successor))
+        finally:
+            await queue.aclose()
 
     def _settings_changed(self, event: SettingsChanged) -> None:
         if event.key == SETTING:
-            self._read = self._refused = None
+            self._membership.read_again()
 
     def _made(self, token: str) -> TeamQueue:
         with _translated(lambda _: ""):
@@ -525,7 +627,7 @@ class QueueLink:
         return TeamQueue(queue, me_there, self._me, lease=self._lease)
 
     async def _forget_client(self) -> None:
-        self._read = self._refused = None
+        self._membership.read_again()
         queue, self._queue = self._queue, None
         if queue is not None:
             await queue.aclose()
