@@ -39,6 +39,7 @@ from flowpilot_desktop.services.flow_shelf import FlowShelf
 from flowpilot_desktop.services.model_access import ModelAccess, ModelRules
 from flowpilot_desktop.services.queue import INVITATION_NAME, SETTING, QueueLink, client, practice
 from flowpilot_desktop.services.reach import ReachBoard
+from flowpilot_desktop.services.sessions import Sessions
 from flowpilot_desktop.services.tickets import Tickets
 from flowpilot_desktop.services.ticking import Ticking
 from flowpilot_desktop.services.timekeeping import Timekeeping
@@ -124,11 +125,10 @@ async def open_desk(
         assistant = Assistant(flows.library, access, reach)
         push = DocumentationPush(store, tickets.psa, clock, events, reach)
         timekeeping = Timekeeping(store, clock)
-        engine = FlowPilotEngine(
+        sessions = Sessions(
             store=store,
             tickets=tickets,
             assistant=assistant,
-            push=push,
             timekeeping=timekeeping,
             clock=clock,
             events=events,
@@ -143,17 +143,8 @@ async def open_desk(
             reach=reach,
             factory=practice.connect if profile.is_demo else client,
         )
-        escalations = Escalations(
-            store=store,
-            engine=engine,
-            assistant=assistant,
-            access=access,
-            link=link,
-            clock=clock,
-            events=events,
-            rules=functools.partial(_documentation_rules, settings),
-            poll_seconds=lambda: float(settings.poll_seconds),
-        )
+        escalations = Escalations(sessions, access, link, lambda: float(settings.poll_seconds))
+        engine = FlowPilotEngine(sessions, push, escalations)
         doctor = Doctor(
             profile=profile.folder,
             store=store,

@@ -18,7 +18,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from flowpilot_desktop.core.counting import counted
-from flowpilot_desktop.core.escalation import EscalationState
 from flowpilot_desktop.core.ports import Clock
 from flowpilot_desktop.services.escalations import QueueEntry
 from flowpilot_desktop.settings import QuietHours
@@ -99,7 +98,7 @@ class Alerts:
 
     def look(self, entries: Sequence[QueueEntry]) -> tuple[Alert, ...]:
         """Return what is to be shown now; each request once."""
-        wanted = {_key(entry): entry for entry in entries if _concerns(entry)}
+        wanted = {_key(entry): entry for entry in entries if entry.asks_me}
         if self._known is None:
             self._known = set(wanted)
             return ()
@@ -150,15 +149,6 @@ class Alerts:
 
 def _key(entry: QueueEntry) -> tuple[str, int]:
     return entry.escalation.id, entry.escalation.hop_count
-
-
-def _concerns(entry: QueueEntry) -> bool:
-    row = entry.escalation
-    return (
-        row.state is EscalationState.OPEN
-        and not entry.is_mine
-        and (entry.for_me or not row.assigned_to)
-    )
 
 
 def _arrived(entry: QueueEntry, now: datetime) -> Alert:

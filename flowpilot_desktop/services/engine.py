@@ -1,9 +1,10 @@
 """The face of the product: every verb that a technician has, as plain async Python.
 
-Screens, tests and the command line drive FlowPilot through this class and nothing else. A verb
-checks the life-cycle table, builds the new records and commits them in one transaction; when it
-returns, what it did is on the disk. Thinking of the next card is a verb of its own
-(``next_step``), so an answer is safe before anybody starts to think, and Stop is a cancelled task.
+Screens, tests and the command line drive FlowPilot through this class. A verb checks the life-cycle
+table, builds the new records and commits them in one transaction; when it returns, what it did is
+on the disk. The work is done behind it: ``intake`` starts sessions, ``diagnosis`` walks the cards,
+``evidence`` keeps what is pasted and photographed, ``closing`` ends with documentation, and
+``escalations`` hands sessions over. All stand on ``sessions``, none on another's face.
 
 Whatever a crash interrupts is put right by ``open``: segments that nobody closed end at their
 last sign of life, documentation that was being sent becomes unclear and is looked for.
@@ -11,113 +12,45 @@ last sign of life, documentation that was being sent becomes unclear and is look
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Protocol
+from dataclasses import dataclass, field
 
-from flowpilot_desktop.core.attachment import (
-    PICTURE_LIMIT,
-    PICTURES_LIMIT,
-    Attachment,
-    picture_type,
-)
-from flowpilot_desktop.core.errors import (
-    FlowPilotError,
-    InvalidInput,
-    NotAllowed,
-    NotFound,
-    StepRefused,
-    TransitionRefused,
-)
-from flowpilot_desktop.core.escalation import QueueOperation
-from flowpilot_desktop.core.events import Events, SessionChanged
-from flowpilot_desktop.core.evidence import evidence
-from flowpilot_desktop.core.happening import Happening, HappeningKind
-from flowpilot_desktop.core.history import (
-    AuditEntry,
-    SessionFilter,
-    SessionListing,
-    SimilarSession,
-)
-from flowpilot_desktop.core.lifecycle import Verb, moved, transition
-from flowpilot_desktop.core.ports import Clock
-from flowpilot_desktop.core.push import (
-    PsaPushStatus,
-    PushItem,
-    PushState,
-    session_push_status,
-)
-from flowpilot_desktop.core.redaction import RedactedText, Redactor
+from flowpilot_desktop.core.attachment import Attachment
+from flowpilot_desktop.core.errors import InvalidInput
+from flowpilot_desktop.core.escalation import EscalationFilter
+from flowpilot_desktop.core.events import Events
+from flowpilot_desktop.core.history import SessionFilter, SessionListing, SimilarSession
+from flowpilot_desktop.core.push import PsaPushStatus, PushItem, session_push_status
+from flowpilot_desktop.core.redaction import RedactedText
 from flowpilot_desktop.core.session import (
+    BRIEFING_CONTINUE,
     BRIEFING_FRESH,
     Briefing,
-    ContextStatus,
     Draft,
     Engineer,
     Intake,
-    Note,
     Response,
     Session,
     SessionStatus,
-    Source,
     Step,
-    StepDraft,
-    Verification,
-    answered,
-    intake_type,
     is_verified,
-    new_id,
     open_step,
 )
-from flowpilot_desktop.core.ticket import TicketContext, cleaned
-from flowpilot_desktop.core.timing import Billed, Segment, active_time
-from flowpilot_desktop.core.usage import UsageRecord, UsageTotal
-from flowpilot_desktop.flows import walk
-from flowpilot_desktop.services.assistant import Assistant, Case, Progress
-from flowpilot_desktop.services.documentation import (
-    MAPPING_WARNING_AFTER,
-    DocumentationChoices,
-    DocumentationPreview,
-    DocumentationRules,
-    Dossier,
-    items,
-    preview,
-)
+from flowpilot_desktop.core.ticket import TicketContext
+from flowpilot_desktop.core.timing import active_time
+from flowpilot_desktop.core.usage import UsageTotal
+from flowpilot_desktop.services.assistant import Progress
+from flowpilot_desktop.services.closing import Closing, Closings
+from flowpilot_desktop.services.diagnosis import Diagnosis
+from flowpilot_desktop.services.documentation import DocumentationChoices, DocumentationPreview
 from flowpilot_desktop.services.documentation_push import DocumentationPush
-from flowpilot_desktop.services.probes import Probe, run_probe
-from flowpilot_desktop.services.tickets import Tickets
-from flowpilot_desktop.services.timekeeping import Timekeeping
-from flowpilot_desktop.store import Store
+from flowpilot_desktop.services.escalations import EscalationPreview, Escalations, QueuePicture
+from flowpilot_desktop.services.evidence import Evidence
+from flowpilot_desktop.services.intake import Intakes, SessionStarted
+from flowpilot_desktop.services.probes import Probe
+from flowpilot_desktop.services.sessions import Sessions
 
 log = logging.getLogger(__name__)
-
-SUMMARY_LIMIT = 160
-"""Characters of a problem's headline."""
-NOTE_LIMIT = 100_000
-"""Characters of one answer or note; what is longer is refused with the number."""
-
-
-@dataclass(frozen=True, slots=True)
-class SessionStarted:
-    """What starting answers."""
-
-    session: Session
-    psa_context_status: ContextStatus
-    psa_error: FlowPilotError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """What closing answers."""
-
-    status: SessionStatus
-    documentation: str
-    psa_push_status: PsaPushStatus
-    psa_push_error: str = ""
-    member_mapping_warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,99 +87,51 @@ class SessionView:
         return next((item.error for item in self.push_items if item.error), "")
 
 
-class SharedSessions(Protocol):
-    """What a session that was handed over needs beside the store: its share of every commit."""
-
-    def told(
-        self,
-        session: Session,
-        *steps: Step,
-        set_aside: tuple[str, ...] = (),
-    ) -> tuple[QueueOperation, ...]:
-        """Return what tells the team of these steps, for the same transaction."""
-        ...
-
-    async def still_held(self, session: Session) -> None:
-        """Raise ClaimLost when somebody else has taken the session over meanwhile."""
-        ...
-
-    def ended(
-        self,
-        session: Session,
-        outcome: str,
-        segments: tuple[Segment, ...],
-        items: tuple[PushItem, ...],
-    ) -> tuple[QueueOperation, ...]:
-        """Return what tells the team how the session ended, for the same transaction."""
-        ...
-
-    async def billed_elsewhere(self, session_id: str) -> tuple[Billed, ...]:
-        """Return the time entries that other engineers made for the session."""
-        ...
-
-    def wake(self) -> None:
-        """Send what a commit has just made."""
-        ...
-
-
 class FlowPilotEngine:
     """Everything that a technician can do to sessions."""
 
     def __init__(
-        self,
-        *,
-        store: Store,
-        tickets: Tickets,
-        assistant: Assistant,
-        push: DocumentationPush,
-        timekeeping: Timekeeping,
-        clock: Clock,
-        events: Events,
-        me: Callable[[], Engineer],
-        rules: Callable[[], DocumentationRules],
+        self, sessions: Sessions, push: DocumentationPush, escalations: Escalations
     ) -> None:
-        self.events = events
-        self.tickets = tickets
+        self.events: Events = sessions.events
+        self.tickets = sessions.tickets
         self.push = push
-        self.timekeeping = timekeeping
-        self._store = store
-        self._assistant = assistant
-        self._clock = clock
-        self._me = me
-        self._rules = rules
-        self._locks: dict[str, asyncio.Lock] = {}
-        self._notices: dict[str, str] = {}
-        self._asking: set[str] = set()
-        self.shared: SharedSessions | None = None
+        self._sessions = sessions
+        self._store = sessions.store
+        self._escalations = escalations
+        self._evidence = Evidence(sessions)
+        self._intakes = Intakes(sessions, self._evidence)
+        self._diagnosis = Diagnosis(sessions, escalations.share, self._evidence)
+        self._closings = Closings(sessions, escalations.share)
 
     async def open(self) -> None:
         """Put right what a crash left behind."""
-        closed = await self.timekeeping.recover()
+        closed = await self._sessions.timekeeping.recover()
         await self.push.recover()
         if closed:
             log.info("%d work segments were left open and end at their last activity", closed)
 
     async def aclose(self) -> None:
         """End the running time; everything else is on the disk already."""
-        await self.timekeeping.end_all()
+        await self._sessions.timekeeping.end_all()
 
     @property
     def me(self) -> Engineer:
         """The technician at this desktop."""
-        return self._me()
+        return self._sessions.me
 
     # Reading
 
     async def session(self, session_id: str) -> SessionView:
         """Return a session with all that a screen shows of it."""
-        session = await self._session(session_id)
+        sessions, assistant = self._sessions, self._sessions.assistant
+        session = await sessions.session(session_id)
         steps = await self._store.steps(session_id)
         segments = await self._store.segments(session_id)
         push_items = await self._store.push_items(session_id)
-        context = await self._context(session)
-        flow = await self._assistant.flow(session.flow_id)
-        now = self._clock.now()
-        worked = active_time(segments, self.me.id, now)
+        context = await sessions.context(session)
+        flow = await assistant.flow(session.flow_id)
+        worked = active_time(segments, self.me.id, sessions.clock.now())
         return SessionView(
             session=session,
             steps=steps,
@@ -255,11 +140,11 @@ class FlowPilotEngine:
             push_status=session_push_status(push_items, has_ticket=bool(session.ticket_id)),
             active_seconds=worked.total_seconds(),
             clock_runs=any(s.is_open and s.engineer_id == self.me.id for s in segments),
-            engineers=await self._names(),
+            engineers=await sessions.names(),
             flow_title=flow.title if flow else "",
             ticket_url=context.ticket.url if context is not None else "",
-            documentation=await self._written(session_id),
-            advice=self._assistant.advice(steps, worked)
+            documentation=await sessions.written(session_id),
+            advice=assistant.advice(steps, worked)
             if session.status is SessionStatus.ACTIVE
             else "",
             spent=await self._store.usage(session_id=session_id),
@@ -279,21 +164,19 @@ class FlowPilotEngine:
         """Return sessions solved before that read like this text."""
         return await self._store.similar_sessions(text, 5, company)
 
-    def notice(self, session_id: str) -> str:
-        """Return why the session goes on without Claude, or an empty string."""
-        return self._notices.get(session_id, "")
+    async def last_open_session(self) -> str:
+        """Return the id of the session that was on the screen last, if it still lives."""
+        session_id = await self._store.remembered("last_session") or ""
+        session = await self._store.session(session_id) if session_id else None
+        return session_id if session is not None and not session.status.is_final else ""
 
-    def asks_budget(self, session_id: str) -> bool:
-        """Return whether Claude waits for the technician to agree to spend the rest."""
-        return session_id in self._asking
-
-    async def agree_to_spend(self) -> None:
-        """Let Claude go on to the end of this month's budget, in every session."""
-        await self._assistant.agree_to_spend()
-        asked, self._asking = self._asking, set()
-        for session_id in asked:
-            self._notices.pop(session_id, None)
-            self._changed(session_id)
+    async def work_on(self, session_id: str) -> None:
+        """Let the technician's time run on this session: it is on the screen now."""
+        session = await self._sessions.session(session_id)
+        await self._store.remember("last_session", session_id)
+        if session.handler_id == self.me.id and session.status is SessionStatus.ACTIVE:
+            segments = await self._sessions.timekeeping.begun(session, self.me.id)
+            await self._store.save(*segments)
 
     async def drafts(self, session_id: str) -> dict[str, str]:
         """Return the text typed but not sent, by field."""
@@ -301,7 +184,7 @@ class FlowPilotEngine:
 
     async def save_draft(self, session_id: str, where: str, text: str) -> None:
         """Keep text typed but not sent; an empty one, or one of an ended session, is forgotten."""
-        draft = Draft(session_id, where, text, self._clock.now())
+        draft = Draft(session_id, where, text, self._sessions.clock.now())
         if text:
             await self._store.save(draft)
         # Looked at afterwards: a session that ends during the write leaves no draft either.
@@ -309,112 +192,11 @@ class FlowPilotEngine:
         if not text or (session is not None and session.status.is_final):
             await self._store.forget(draft)
 
-    async def last_open_session(self) -> str:
-        """Return the id of the session that was on the screen last, if it still lives."""
-        session_id = await self._store.remembered("last_session") or ""
-        session = await self._store.session(session_id) if session_id else None
-        return session_id if session is not None and not session.status.is_final else ""
-
     # From intake to answer
 
     async def start_session(self, intake: Intake) -> SessionStarted:
         """Begin a session; without ConnectWise it begins all the same."""
-        text = cleaned(intake.text)
-        if not text.strip() and not intake.ticket_id and not intake.attachment_ids:
-            raise InvalidInput(
-                "There is nothing to start from yet.",
-                hint="Choose a ticket or describe the problem in a few words.",
-            )
-        context: TicketContext | None = None
-        status, error = ContextStatus.NONE, None
-        if intake.ticket_id:
-            context, status, error = await self.tickets.context(
-                intake.connection_id, intake.ticket_id
-            )
-        now, me = self._clock.now(), self.me
-        kind = intake_type(text, intake.ticket_id, has_screenshot=bool(intake.attachment_ids))
-        session_id = new_id()
-        headline = _headline(text, context, intake.ticket_id)
-        text, pasted = await self._read_evidence(session_id, text, "intake")
-        session = Session(
-            id=session_id,
-            user_id=me.id,
-            handler_id=me.id,
-            status=SessionStatus.ACTIVE,
-            intake=replace(intake, text=text, type=kind),
-            created_at=now,
-            updated_at=now,
-            problem_summary=headline,
-            connection_id=intake.connection_id if intake.ticket_id else "",
-            ticket_id=intake.ticket_id,
-            company=context.ticket.company.name if context else "",
-            psa_context_status=status,
-        )
-        flow = await self._assistant.matched_flow(Case(session, (), context).problem_text)
-        if flow is not None:
-            session = replace(session, flow_id=flow.id, problem_domain=flow.domain)
-        opened = Happening(
-            new_id(),
-            session.id,
-            0,
-            now,
-            HappeningKind.OPENED,
-            context,
-            walk.flow_text(flow) if flow is not None else "",
-        )
-        await self._store.save(
-            session,
-            me,
-            opened,
-            *pasted,
-            *await self._brought(intake.attachment_ids, session.id),
-            *await self.timekeeping.begun(session, me.id),
-            self._audit(session, "start"),
-            clear_drafts=[("", "intake")],
-        )
-        await self._store.remember("last_session", session.id)
-        self._changed(session.id)
-        return SessionStarted(session, status, error)
-
-    async def work_on(self, session_id: str) -> None:
-        """Let the technician's time run on this session: it is on the screen now."""
-        session = await self._session(session_id)
-        await self._store.remember("last_session", session_id)
-        if session.handler_id == self.me.id and session.status is SessionStatus.ACTIVE:
-            segments = await self.timekeeping.begun(session, self.me.id)
-            await self._store.save(*segments)
-
-    async def respond(self, session_id: str, step_id: str, response: Response) -> Step:
-        """Commit the answer to the open card and return it; its draft vanishes with it."""
-        response = replace(response, text=_typed(response.text))
-        async with self._lock(session_id):
-            session = await self._mine(session_id)
-            steps = await self._store.steps(session_id)
-            step = next((step for step in steps if step.id == step_id), None)
-            if step is None:
-                raise NotFound("That card is not part of this session.")
-            now = self._clock.now()
-            words, pasted = await self._read_evidence(
-                session_id, response.text, f"step {step.number}"
-            )
-            response = replace(response, text=words)
-            done = answered(step, response, by=self.me.id, at=now)
-            set_aside: tuple[Step, ...] = ()
-            if isinstance(done.body, Briefing) and response.option == BRIEFING_FRESH:
-                # Nobody did what was only asked: a fresh start may ask it again, or something else.
-                set_aside = tuple(one for one in steps if one.is_open and one.id != step_id)
-                await self._store.forget(*set_aside)
-            await self._store.save(
-                replace(session, updated_at=now),
-                done,
-                *pasted,
-                *await self.timekeeping.begun(session, self.me.id),
-                *self._told(session, done, set_aside=tuple(one.id for one in set_aside)),
-                clear_drafts=[(session_id, step_id)],
-            )
-        self._changed(session_id)
-        self._wake()
-        return done
+        return await self._intakes.start(intake)
 
     async def next_step(self, session_id: str, progress: Progress | None = None) -> Step | None:
         """Think of the next card and commit it; return the open one if there is one already.
@@ -422,162 +204,86 @@ class FlowPilotEngine:
         Returns None when no mind has a further card; ``notice`` then says what can be done.
         Cancelling leaves the session as it was.
         """
-        async with self._lock(f"think {session_id}"):
-            session = await self._session(session_id)
-            steps = await self._store.steps(session_id)
-            waiting = open_step(steps)
-            if waiting is not None or session.status is not SessionStatus.ACTIVE:
-                return waiting
-            case = await self.case(session, steps)
-            proposal = await self._assistant.propose(case, progress)
-            self._notices[session_id] = proposal.notice
-            if proposal.asks_budget:
-                self._asking.add(session_id)
-            else:
-                self._asking.discard(session_id)
-            spent = (proposal.spent,) if proposal.spent is not None else ()
-            if proposal.draft is None:
-                await self._store.save(*spent)
-                self._changed(session_id)
-                return None
-            async with self._lock(session_id):
-                now = await self._session(session_id)
-                waiting = open_step(await self._store.steps(session_id))
-                goes_on = now.status is SessionStatus.ACTIVE and now.handler_id == self.me.id
-                if waiting is not None or not goes_on:
-                    # The session was paused, ended or given away while the card was thought of.
-                    await self._store.save(*spent)
-                    return waiting
-                step = await self._append(session_id, proposal.draft, spent=spent)
-        self._changed(session_id)
-        return step
+        return await self._diagnosis.next_step(session_id, progress)
+
+    def notice(self, session_id: str) -> str:
+        """Return why the session goes on without Claude, or an empty string."""
+        return self._sessions.notices.get(session_id, "")
+
+    def asks_budget(self, session_id: str) -> bool:
+        """Return whether Claude waits for the technician to agree to spend the rest."""
+        return self._diagnosis.asks_budget(session_id)
+
+    async def agree_to_spend(self) -> None:
+        """Let Claude go on to the end of this month's budget, in every session."""
+        await self._diagnosis.agree_to_spend()
+
+    async def respond(self, session_id: str, step_id: str, response: Response) -> Step:
+        """Commit the answer to the open card and return it; its draft vanishes with it."""
+        return await self._diagnosis.respond(session_id, step_id, response)
 
     async def add_note(self, session_id: str, text: str, corrects: str = "") -> Step:
         """Log a step by hand, or a correction of an answered one."""
-        text = _typed(text)
-        if not text.strip():
-            raise InvalidInput("Type what you did or saw.")
-        async with self._lock(session_id):
-            await self._mine(session_id)
-            text, pasted = await self._read_evidence(session_id, text, "note")
-            if pasted:
-                await self._store.save(*pasted)
-            draft = StepDraft(Note(text), Source.ENGINEER)
-            step = await self._append(
-                session_id, draft, corrects=corrects, clear_drafts=[(session_id, "note")]
-            )
-        self._changed(session_id)
-        return step
+        return await self._diagnosis.add_note(session_id, text, corrects)
+
+    async def probe(self, session_id: str, probe: Probe) -> Step:
+        """Look at a host from here and log what was seen; only ever at a technician's click.
+
+        Cancelling ends the probe and logs nothing. Raises InvalidInput for what is no host.
+        """
+        return await self._diagnosis.probe(session_id, probe)
 
     async def go_back(self, session_id: str) -> Step:
-        """Ask the flow's last answered card anew; its first answer stays, and is corrected.
-
-        The card that was open and never answered makes room: it comes again when it is due.
-        """
-        async with self._lock(session_id):
-            session = await self._mine(session_id)
-            steps = await self._store.steps(session_id)
-            correction = await self._assistant.back(await self.case(session, steps))
-            if correction is None:
-                raise InvalidInput("There is no earlier card of the flow to go back to.")
-            left = open_step(steps)
-            unsent = await self._store.draft(session_id, left.id) if left is not None else None
-            if left is not None:
-                await self._store.forget(left)
-            step = await self._append(session_id, correction.draft, corrects=correction.corrects)
-            if unsent is not None:
-                await self._store.save(replace(unsent, field=step.id))
-                await self._store.forget(unsent)
-        self._changed(session_id)
-        return step
+        """Ask the flow's last answered card anew; its first answer stays, and is corrected."""
+        return await self._diagnosis.go_back(session_id)
 
     async def ask_verification(self, session_id: str) -> Step:
         """Put a verification on the screen: no session ends as resolved without one."""
-        async with self._lock(session_id):
-            await self._mine(session_id)
-            waiting = open_step(await self._store.steps(session_id))
-            if waiting is not None and isinstance(waiting.body, Verification):
-                return waiting
-            body = Verification(
-                "Does it hold? Have the person who reported it try it again.",
-                expected_outcome="The problem no longer occurs.",
-            )
-            step = await self._append(session_id, StepDraft(body, Source.ENGINEER))
-        self._changed(session_id)
-        return step
+        return await self._diagnosis.ask_verification(session_id)
 
-    # The ticket
+    # What belongs to a session
 
     async def link_ticket(self, session_id: str, connection_id: str, ticket_id: str) -> SessionView:
         """Link a ticket in the middle of a session; what was said so far stays as it is."""
-        if not ticket_id.strip():
-            raise InvalidInput("Choose a ticket or type its number.")
-        await self._mine(session_id)
-        context, status, error = await self.tickets.context(connection_id, ticket_id)
-        async with self._lock(session_id):
-            session = await self._mine(session_id)
-            session = replace(
-                session,
-                connection_id=connection_id,
-                ticket_id=ticket_id,
-                psa_context_status=status,
-                company=context.ticket.company.name if context else session.company,
-                updated_at=self._clock.now(),
-            )
-            await self._store.save(
-                session,
-                await self._happening(session_id, HappeningKind.TICKET_LINKED, context=context),
-                self._audit(session, "link ticket", f"#{ticket_id}"),
-            )
-        self._changed(session_id)
-        if error is not None and context is None:
-            self._notices[session_id] = f"{error.message} The ticket is linked by its number."
+        await self._intakes.link_ticket(session_id, connection_id, ticket_id)
         return await self.session(session_id)
 
     async def refresh_ticket(self, session_id: str) -> SessionView:
         """Fetch the linked ticket again; the error is raised, what is known stays."""
-        session = await self._session(session_id)
-        if not session.ticket_id:
-            raise InvalidInput("No ticket is linked to this session yet.")
-        context, status, error = await self.tickets.context(
-            session.connection_id, session.ticket_id
-        )
-        if error is not None:
-            raise error
-        async with self._lock(session_id):
-            session = await self._session(session_id)
-            company = context.ticket.company.name if context else session.company
-            await self._store.save(
-                replace(session, psa_context_status=status, company=company),
-                await self._happening(session_id, HappeningKind.TICKET_REFRESHED, context=context),
-            )
-        self._changed(session_id)
+        await self._intakes.refresh_ticket(session_id)
         return await self.session(session_id)
+
+    async def attach_picture(self, session_id: str, content: bytes) -> Attachment:
+        """Keep a screenshot with the session, or for the intake when the id is empty."""
+        return await self._evidence.attach_picture(session_id, content)
+
+    async def pictures(self, session_id: str) -> tuple[Attachment, ...]:
+        """Return the screenshots of a session, or those of the intake for an empty id."""
+        return await self._sessions.pictures(session_id)
+
+    async def remove_picture(self, picture: Attachment) -> None:
+        """Forget a screenshot."""
+        await self._evidence.remove_picture(picture)
 
     # Pausing and ending
 
     async def pause_session(self, session_id: str) -> Session:
         """Stop the clock: lunch, or waiting for the customer."""
-        return await self._move(session_id, Verb.PAUSE)
+        return await self._closings.pause(session_id)
 
     async def resume_session(self, session_id: str) -> Session:
         """Go on at the same card; nothing is asked anew."""
-        paused_at = (await self._session(session_id)).paused_at or self._clock.now()
-        minutes = int((self._clock.now() - paused_at).total_seconds() // 60)
-        rested = await self._happening(session_id, HappeningKind.RESTED, minutes=max(0, minutes))
-        return await self._move(session_id, Verb.RESUME, rested)
+        return await self._closings.resume(session_id)
 
     async def abandon_session(self, session_id: str, reason: str = "") -> Session:
         """Close without documentation; the session stays in the history."""
-        return await self._move(session_id, Verb.ABANDON, end_reason=_typed(reason))
+        return await self._closings.abandon(session_id, reason)
 
     async def preview_documentation(
         self, session_id: str, summary: str = "", action: str = ""
     ) -> DocumentationPreview:
         """Return the note and the time as they would leave if the session were resolved now."""
-        session = await self._session(session_id)
-        dossier = await self.dossier(session)
-        return preview(dossier, self._rules(), summary=_typed(summary), action=_typed(action))
+        return await self._closings.preview(session_id, summary, action)
 
     async def resolve_session(
         self,
@@ -587,51 +293,7 @@ class FlowPilotEngine:
         choices: DocumentationChoices | None = None,
     ) -> Closing:
         """End a session as resolved; its documentation is durable before this returns."""
-        choices = choices or DocumentationChoices()
-        summary, action = _typed(summary), _typed(action)
-        if not summary.strip():
-            raise InvalidInput("Say in a sentence what the solution was.")
-        async with self._lock(session_id):
-            session = await self._session(session_id)
-            transition(session, Verb.RESOLVE, self.me.id)
-            if self.shared is not None:
-                await self.shared.still_held(session)
-            if not is_verified(await self._store.steps(session_id)):
-                raise StepRefused(
-                    "Nobody has verified yet that the fix holds.",
-                    hint="Answer the verification card first; the text you typed is kept.",
-                )
-            dossier = await self.dossier(session)
-            now = dossier.as_of
-            session = moved(session, Verb.RESOLVE, self.me.id, now)
-            session = replace(
-                session, resolution_summary=summary.strip(), resolution_action=action.strip()
-            )
-            dossier = replace(dossier, session=session)
-            rules = self._rules()
-            shown = preview(dossier, rules, summary=summary, action=action)
-            # What is kept, shown and copied is what leaves: an edited note is masked as well.
-            note = shown.note if choices.note is None else Redactor().redact(choices.note).text
-            push_items = items(dossier, rules, choices, note)
-            segments = await self.timekeeping.ended(session_id)
-            outcome = "\n".join(filter(None, (summary.strip(), action.strip())))
-            await self._store.save(
-                session,
-                *segments,
-                *push_items,
-                *self._ended(session, outcome, (*dossier.segments, *segments), push_items),
-                self._audit(session, "resolve"),
-                self.written_down(session, note, now),
-                clear_drafts=[(session_id, where) for where in await self.drafts(session_id)],
-            )
-        self._changed(session_id)
-        self._wake()
-        return Closing(
-            status=session.status,
-            documentation=note,
-            psa_push_status=session_push_status(push_items, has_ticket=bool(session.ticket_id)),
-            member_mapping_warning=MAPPING_WARNING_AFTER if shown.member_mapping_warning else "",
-        )
+        return await self._closings.resolve(session_id, summary, action, choices)
 
     async def retry_psa_push(self, session_id: str) -> PsaPushStatus:
         """Try failed documentation again; offered only when it failed."""
@@ -641,306 +303,73 @@ class FlowPilotEngine:
 
     async def export(self, session_id: str) -> RedactedText:
         """Return a session's note for a file: as it was agreed to, else as it stands now."""
-        session = await self._session(session_id)
-        written = await self._written(session_id)
-        if not written:
-            written = preview(await self.dossier(session), self._rules()).note
-        return Redactor().redact(written)
+        return await self._closings.export(session_id)
 
-    # Inside
+    # Handing over
 
-    async def _read_evidence(
-        self, session_id: str, text: str, where: str
-    ) -> tuple[str, tuple[Attachment, ...]]:
-        """Return what a step holds of a text, and a long paste as what is kept beside it."""
-        found = await asyncio.to_thread(evidence, text)
-        if found is None:
-            return text, ()
-        before = await self._store.attachments(session_id)
-        name = f"{where}, {found.kind} {len(before) + 1}.txt"
-        content = text.encode("utf-8", "replace")
-        kept = Attachment(new_id(), session_id, name, "text/plain", content, self._clock.now())
-        return found.digest(name), (kept,)
+    async def preview_escalation(self, session_id: str, reason: str = "") -> EscalationPreview:
+        """Return what a teammate would get and what would go to the ticket, redacted."""
+        return await self._escalations.giving.preview(session_id, reason)
 
-    async def _brought(self, ids: tuple[str, ...], session_id: str) -> list[Attachment]:
-        """Return what was attached before the session started, as the session's own."""
-        found = [await self._store.attachment(one) for one in ids]
-        return [replace(one, session_id=session_id) for one in found if one is not None]
+    async def escalate_session(
+        self,
+        session_id: str,
+        reason: str,
+        assign_to: str = "",
+        choices: DocumentationChoices | None = None,
+    ) -> Closing:
+        """Ask that somebody else take over; waits for no network."""
+        return await self._escalations.giving.escalate(session_id, reason, assign_to, choices)
 
-    async def probe(self, session_id: str, probe: Probe) -> Step:
-        """Look at a host from here and log what was seen; only ever at a technician's click.
+    async def withdraw_escalation(self, session_id: str) -> Session:
+        """Take back what one raised, while nobody has picked it up."""
+        return await self._escalations.giving.withdraw(session_id)
 
-        Cancelling ends the probe and logs nothing. Raises InvalidInput for what is no host.
-        """
-        await self._mine(session_id)
-        seen = cleaned(await run_probe(probe), NOTE_LIMIT)
-        async with self._lock(session_id):
-            await self._mine(session_id)
-            step = await self._append(session_id, StepDraft(Note(seen), Source.ENGINEER))
-        self._changed(session_id)
-        return step
+    async def release_session(self, session_id: str, reason: str, assign_to: str = "") -> Closing:
+        """Put a session that was picked up back into the queue."""
+        return await self._escalations.giving.release(session_id, reason, assign_to)
 
-    # Screenshots
+    async def cancel_escalation(self, session_id: str, reason: str) -> Session:
+        """End a request of one's own for good; the session ends with its reason."""
+        return await self._escalations.giving.cancel(session_id, reason)
 
-    async def attach_picture(self, session_id: str, content: bytes) -> Attachment:
-        """Keep a screenshot with the session, or for the intake when the id is empty."""
-        media_type = picture_type(content)
-        if not media_type:
-            raise InvalidInput(
-                "This is no picture that can be kept.",
-                hint="PNG, JPEG, GIF and WebP pictures work.",
-            )
-        if len(content) > PICTURE_LIMIT:
-            raise InvalidInput(
-                f"That picture has {len(content) / 2**20:.1f} MB; "
-                f"{PICTURE_LIMIT // 2**20} MB are the most.",
-                hint="Take a picture of only the part that matters.",
-            )
-        if session_id:
-            await self._mine(session_id)
-        before = await self.pictures(session_id)
-        if len(before) >= PICTURES_LIMIT:
-            raise InvalidInput(f"{PICTURES_LIMIT} pictures are the most for a session.")
-        now = self._clock.now()
-        name = f"screenshot {len(before) + 1}.{media_type.partition('/')[2]}"
-        picture = Attachment(new_id(), session_id, name, media_type, content, now)
-        await self._store.save(picture)
-        if session_id:
-            self._changed(session_id)
-        return picture
+    async def reassign_escalation(self, escalation_id: str, assign_to: str) -> None:
+        """Ask another teammate, or everybody with an empty id."""
+        await self._escalations.giving.reassign(escalation_id, assign_to)
 
-    async def pictures(self, session_id: str) -> tuple[Attachment, ...]:
-        """Return the screenshots of a session, or those of the intake for an empty id."""
-        return tuple(
-            one
-            for one in await self._store.attachments(session_id)
-            if one.media_type.startswith("image/")
-        )
+    async def take_back_escalation(self, escalation_id: str, reason: str) -> None:
+        """Put one's own escalation back for everybody when its handler has gone silent."""
+        await self._escalations.giving.take_back(escalation_id, reason)
 
-    async def remove_picture(self, picture: Attachment) -> None:
-        """Forget a screenshot."""
-        await self._store.forget(picture)
-        if picture.session_id:
-            self._changed(picture.session_id)
-
-    async def _session(self, session_id: str) -> Session:
-        session = await self._store.session(session_id)
-        if session is None:
-            raise NotFound("This session is not on this computer.")
-        return session
-
-    async def _mine(self, session_id: str) -> Session:
-        """Return the session if the technician may work on it now."""
-        session = await self._session(session_id)
-        if session.status is not SessionStatus.ACTIVE:
-            raise TransitionRefused(
-                f"This session is {session.status.value.replace('_', ' ')}.",
-                hint="Resume it first." if session.status is SessionStatus.PAUSED else "",
-            )
-        if session.handler_id != self.me.id:
-            raise NotAllowed("Another engineer works on this session.")
-        return session
-
-    async def _move(
-        self, session_id: str, verb: Verb, *happened: Happening, **changes: str
+    async def pickup_session(
+        self,
+        escalation_id: str,
+        read_back: str = "",
+        resume_mode: str = "",
+        additional_context: str = "",
     ) -> Session:
-        async with self._lock(session_id):
-            session = await self._session(session_id)
-            session = moved(session, verb, self.me.id, self._clock.now())
-            session = replace(session, **changes)  # type: ignore[arg-type]  # text fields by name
-            if session.status is SessionStatus.ACTIVE:
-                segments = await self.timekeeping.begun(session, self.me.id)
-            else:
-                segments = await self.timekeeping.ended(session_id)
-            told: tuple[QueueOperation, ...] = ()
-            if session.status is SessionStatus.ABANDONED:
-                why = session.end_reason or "Closed without documentation."
-                every = (*await self._store.segments(session_id), *segments)
-                told = self._ended(session, why, every, ())
-            await self._store.save(
-                session, *segments, *happened, *told, self._audit(session, verb.value)
-            )
-        self._changed(session_id)
-        self._wake()
-        return session
+        """Take a session over: first one wins. Needs the queue.
 
-    async def _append(
-        self,
-        session_id: str,
-        draft: StepDraft,
-        *,
-        corrects: str = "",
-        clear_drafts: list[tuple[str, str]] | None = None,
-        spent: tuple[UsageRecord, ...] = (),
-    ) -> Step:
-        """Commit a draft as the session's next step; call with the session's lock held."""
-        session = await self._session(session_id)
-        steps = await self._store.steps(session_id)
-        now = self._clock.now()
-        step = Step(
-            id=new_id(),
-            session_id=session_id,
-            number=max((step.number for step in steps), default=0) + 1,
-            body=draft.body,
-            source=draft.source,
-            created_at=now,
-            created_by=self.me.id,
-            confidence=draft.confidence,
-            hypotheses=draft.hypotheses,
-            flow_id=draft.flow_id,
-            flow_node=draft.flow_node,
-            model=draft.model,
-            prompt_version=draft.prompt_version,
-            usage=draft.usage,
-            corrects=corrects,
-        )
-        if isinstance(step.body, Note):
-            step = replace(step, response=None, answered_at=now, answered_by=self.me.id)
-        session = replace(
-            session,
-            updated_at=now,
-            problem_domain=draft.problem_domain or session.problem_domain,
-        )
-        await self._store.save(
-            session,
-            step,
-            *spent,
-            *await self.timekeeping.begun(session, self.me.id),
-            *self._told(session, step),
-            clear_drafts=clear_drafts or [],
-        )
-        self._wake()
-        return step
+        ``resume_mode`` ("continue" or "fresh") answers the briefing at once; without it the
+        briefing waits as a card. Raises AlreadyPickedUp, which names who has it, QueueUnreachable,
+        QueueNotOpen.
+        """
+        if resume_mode not in ("", BRIEFING_CONTINUE, BRIEFING_FRESH):
+            raise InvalidInput("Choose to continue or to start fresh.")
+        session = await self._escalations.pick_up(escalation_id, read_back)
+        if resume_mode:
+            steps = await self._store.steps(session.id)
+            card = next(step for step in reversed(steps) if isinstance(step.body, Briefing))
+            if card.is_open:
+                answer = Response(option=resume_mode, text=additional_context)
+                await self.respond(session.id, card.id, answer)
+        return await self._sessions.session(session.id)
 
-    def _told(
-        self, session: Session, *steps: Step, set_aside: tuple[str, ...] = ()
-    ) -> tuple[QueueOperation, ...]:
-        if self.shared is None:
-            return ()
-        return self.shared.told(session, *steps, set_aside=set_aside)
-
-    def _ended(
-        self,
-        session: Session,
-        outcome: str,
-        segments: tuple[Segment, ...],
-        push_items: tuple[PushItem, ...],
-    ) -> tuple[QueueOperation, ...]:
-        if self.shared is None:
-            return ()
-        return self.shared.ended(session, outcome, segments, push_items)
-
-    def _wake(self) -> None:
-        if self.shared is not None:
-            self.shared.wake()
-
-    async def case(self, session: Session, steps: tuple[Step, ...]) -> Case:
-        """Return all that a mind may know of a session."""
-        return Case(
-            session,
-            steps,
-            await self._context(session),
-            await self._store.happenings(session.id),
-            active_time(await self._store.segments(session.id), self.me.id, self._clock.now()),
-            await self.pictures(session.id),
-        )
-
-    async def _happening(
-        self,
-        session_id: str,
-        kind: HappeningKind,
-        *,
-        context: TicketContext | None = None,
-        minutes: int = 0,
-    ) -> Happening:
-        steps = await self._store.steps(session_id)
-        after = max((step.number for step in steps), default=0)
-        now = self._clock.now()
-        return Happening(new_id(), session_id, after, now, kind, context, minutes=minutes)
-
-    async def _context(self, session: Session) -> TicketContext | None:
-        if not session.ticket_id:
-            return None
-        return await self.tickets.cached_context(session.connection_id, session.ticket_id)
-
-    async def dossier(self, session: Session) -> Dossier:
-        """Return the records that documentation is made from, as of now."""
-        context = await self._context(session)
-        flow = await self._assistant.flow(session.flow_id)
-        mapping = None
-        if session.ticket_id:
-            mapping = await self.tickets.mapping(session.connection_id, self.me)
-        return Dossier(
-            session=session,
-            steps=await self._store.steps(session.id),
-            segments=await self._store.segments(session.id),
-            sent=await self._store.push_items(session.id),
-            names=await self._names(),
-            as_of=self._now_whole(),
-            engineer_id=self.me.id,
-            mapping=mapping,
-            ticket=context.ticket if context else None,
-            flow_name=flow.title if flow else "",
-            elsewhere=await self.shared.billed_elsewhere(session.id) if self.shared else (),
-        )
-
-    def written_down(self, session: Session, note: str, at: datetime) -> Attachment:
-        """Return the note as it was agreed to, kept with the session."""
-        return Attachment(
-            _note_id(session.id),
-            session.id,
-            "note.txt",
-            "text/plain",
-            Redactor().redact(note).text.encode("utf-8", "replace"),
-            at,
-        )
-
-    async def _written(self, session_id: str) -> str:
-        kept = await self._store.attachment(_note_id(session_id))
-        return kept.content.decode() if kept is not None else ""
-
-    async def _names(self) -> dict[str, str]:
-        names = {engineer.id: engineer.name for engineer in await self._store.engineers()}
-        names[self.me.id] = self.me.name
-        return names
-
-    def _now_whole(self) -> datetime:
-        return self._clock.now().replace(microsecond=0)
-
-    def _audit(self, session: Session, verb: str, detail: str = "") -> AuditEntry:
-        return AuditEntry(new_id(), self._clock.now(), self.me.id, verb, session.id, detail)
-
-    def exclusive(self, session_id: str) -> asyncio.Lock:
-        """Return the lock that every verb on a session holds."""
-        return self._lock(session_id)
-
-    def _lock(self, name: str) -> asyncio.Lock:
-        return self._locks.setdefault(name, asyncio.Lock())
-
-    def _changed(self, session_id: str) -> None:
-        self.events.publish(SessionChanged(session_id))
+    async def escalation_queue(
+        self, which: EscalationFilter = EscalationFilter.ALL
+    ) -> QueuePicture:
+        """Return the requests that live, newest first, from the last known state."""
+        return await self._escalations.queue(which)
 
 
-def _note_id(session_id: str) -> str:
-    return f"note-{session_id}"
-
-
-def _headline(text: str, context: TicketContext | None, ticket_id: str) -> str:
-    """Return one line that names the problem."""
-    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    line = context.ticket.summary.strip() if context else ""
-    line = line or first or (f"Ticket #{ticket_id}" if ticket_id else "Screenshot")
-    return line if len(line) <= SUMMARY_LIMIT else line[: SUMMARY_LIMIT - 1].rstrip() + "…"
-
-
-def _typed(text: str) -> str:
-    """Return what a technician typed, cleaned; refuse what is too long to be meant."""
-    if len(text) > NOTE_LIMIT:
-        raise InvalidInput(
-            f"That text has {len(text):,} characters; {NOTE_LIMIT:,} are the most.",
-            hint="Nothing was lost: it is still in the field. Keep the lines that matter.",
-        )
-    return cleaned(text, NOTE_LIMIT)
-
-
-__all__ = ["Closing", "FlowPilotEngine", "PushState", "SessionStarted", "SessionView"]
+__all__ = ["Closing", "FlowPilotEngine", "SessionStarted", "SessionView"]

@@ -57,7 +57,7 @@ class QueueOutbox:
         refused: Refusal,
     ) -> None:
         self._store = store
-        self._link = link
+        self.link = link
         self._clock = clock
         self._events = events
         self._consequences = consequences
@@ -123,7 +123,7 @@ class QueueOutbox:
                 except QueueRefused as error:
                     log.info("Operation %s (%s) was refused: %s", one.id, one.kind, error.why)
                 except QueueError as error:
-                    self._link.note(error)
+                    self.link.note(error)
                     await self._put_off(one, error)
                     return
 
@@ -151,7 +151,7 @@ class QueueOutbox:
                 await self._drop_unsent(operation, "What came before it was refused.")
                 raise
             except QueueError as error:
-                self._link.note(error)
+                self.link.note(error)
                 await self._drop_unsent(operation, error.message)
                 raise
 
@@ -184,7 +184,7 @@ class QueueOutbox:
         return None
 
     async def _advance(self, one: QueueOperation) -> QueueOperation:
-        queue = await self._link.queue()
+        queue = await self.link.queue()
         await queue.connect()  # until here nothing has left
         one = replace(one, tries=one.tries + 1, next_try_at=None, error="")
         await self._store.save(one)
@@ -202,7 +202,7 @@ class QueueOutbox:
             await self._store.save(one, *await self._refused(one, error))
             self._events.publish(EscalationsChanged())
             raise
-        self._link.note(None)
+        self.link.note(None)
         one = replace(
             one,
             state=OperationState.ANSWERED,

@@ -67,6 +67,7 @@ class HandOffScreens(QObject):
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
+        self._engine = engine
         self._escalations = escalations
         self._settings = settings
         self._clock = clock
@@ -75,7 +76,7 @@ class HandOffScreens(QObject):
         self._started_at: datetime | None = None
         self._last_look = time.monotonic()
         self.escalate_model = EscalateViewModel(engine, escalations)
-        self.queue_model = EscalationsViewModel(escalations)
+        self.queue_model = EscalationsViewModel(engine, escalations)
         self.team_model = TeamQueueViewModel(escalations.link, events)
         self.alerts = Alerts(clock, self._rules)
         self.shown_alerts: list[Alert] = []
@@ -174,7 +175,7 @@ class HandOffScreens(QObject):
         self._tasks.start_unless_running("withdraw", self._withdraw(session_id))
 
     async def _withdraw(self, session_id: str) -> None:
-        await self._escalations.withdraw(session_id)
+        await self._engine.withdraw_escalation(session_id)
         self.session_opened.emit(session_id)
 
     @Slot(str)
@@ -190,7 +191,7 @@ class HandOffScreens(QObject):
             yes="End request",
         )
         if reason:
-            await self._escalations.cancel(session_id, reason)
+            await self._engine.cancel_escalation(session_id, reason)
 
     @Slot()
     def show_queue(self) -> None:
@@ -269,7 +270,7 @@ class HandOffScreens(QObject):
         self._last_look = now
         if slept:
             self.alerts.woke()
-        picture = await self._escalations.queue()
+        picture = await self._engine.escalation_queue()
         self.tray.show_muted(muted=self.alerts.muted_until is not None)
         if picture.as_of is None or self._started_at is None or picture.as_of < self._started_at:
             return  # what was known before the start is no news

@@ -117,7 +117,7 @@ class EscalateViewModel(ResolveViewModel):
         if pause:
             await asyncio.sleep(pause)
         try:
-            shown = await self._escalations.preview_package(self.session_id, self.reason)
+            shown = await self._engine.preview_escalation(self.session_id, self.reason)
         except FlowPilotError as error:
             self.error = error
         else:
@@ -130,7 +130,7 @@ class EscalateViewModel(ResolveViewModel):
         self.is_closing, self.error = True, None
         self.changed.emit()
         try:
-            self.closing = await self._escalations.escalate(
+            self.closing = await self._engine.escalate_session(
                 self.session_id, self.reason, self.assign_to, self._choices()
             )
             self.view = await self._engine.session(self.session_id)

@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, Signal
 from flowpilot_desktop.core.errors import FlowPilotError
 from flowpilot_desktop.core.escalation import EscalationFilter, Teammate
 from flowpilot_desktop.core.events import EscalationsChanged
+from flowpilot_desktop.services.engine import FlowPilotEngine
 from flowpilot_desktop.services.escalations import Escalations, QueueEntry, QueuePicture
 from flowpilot_desktop.viewmodels.rows import Rows
 from flowpilot_desktop.viewmodels.viewmodel import ViewModel
@@ -23,8 +24,11 @@ class EscalationsViewModel(ViewModel):
 
     picked_up = Signal(str)
 
-    def __init__(self, escalations: Escalations, parent: QObject | None = None) -> None:
+    def __init__(
+        self, engine: FlowPilotEngine, escalations: Escalations, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
+        self._engine = engine
         self._escalations = escalations
         self.entries: Rows[QueueEntry] = Rows(
             lambda entry: entry.escalation.id,
@@ -102,13 +106,13 @@ class EscalationsViewModel(ViewModel):
         entry = self.chosen
         if entry is not None and entry.can_take_back:
             reason = f"{entry.handler} has not been heard of."
-            self._verb(self._escalations.take_back(entry.escalation.id, reason))
+            self._verb(self._engine.take_back_escalation(entry.escalation.id, reason))
 
     def reassign(self, engineer_id: str) -> None:
         """Ask another teammate, or everybody."""
         entry = self.chosen
         if entry is not None and engineer_id != entry.escalation.assigned_to:
-            self._verb(self._escalations.reassign(entry.escalation.id, engineer_id))
+            self._verb(self._engine.reassign_escalation(entry.escalation.id, engineer_id))
 
     def withdraw(self, session_id: str = "") -> None:
         """Take back what the technician raised."""
@@ -139,12 +143,12 @@ class EscalationsViewModel(ViewModel):
             self.changed.emit()
 
     async def _pick_up(self, escalation_id: str) -> None:
-        session = await self._escalations.pick_up(escalation_id, self.read_back)
+        session = await self._engine.pickup_session(escalation_id, self.read_back)
         self.read_back = ""
         self.picked_up.emit(session.id)
 
     async def _withdraw(self, session_id: str) -> None:
-        session = await self._escalations.withdraw(session_id)
+        session = await self._engine.withdraw_escalation(session_id)
         self.picked_up.emit(session.id)
 
     async def _refresh(self) -> None:
@@ -155,7 +159,7 @@ class EscalationsViewModel(ViewModel):
         await self._load()
 
     async def _load(self) -> None:
-        picture = await self._escalations.queue(self.which)
+        picture = await self._engine.escalation_queue(self.which)
         self.members = tuple(one for one in await self._escalations.members() if one.is_active)
         self.picture = picture
         self.entries.show(picture.entries)

@@ -28,6 +28,7 @@ from flowpilot_desktop.services.escalations import Escalations
 from flowpilot_desktop.services.model_access import KEY_NAME, ModelAccess, ModelRules
 from flowpilot_desktop.services.queue import INVITATION_NAME, ClientFactory, QueueLink, client
 from flowpilot_desktop.services.reach import ReachBoard
+from flowpilot_desktop.services.sessions import Sessions
 from flowpilot_desktop.services.tickets import Tickets
 from flowpilot_desktop.services.timekeeping import Timekeeping
 from flowpilot_desktop.store import Store
@@ -73,6 +74,7 @@ class Desk:
 
     store: Store
     engine: FlowPilotEngine
+    assistant: Assistant
     tickets: Tickets
     push: DocumentationPush
     timekeeping: Timekeeping
@@ -135,11 +137,10 @@ async def open_desk(
     timekeeping = Timekeeping(store, clock)
     desk: Desk
     assistant = Assistant(flows, access, reach)
-    engine = FlowPilotEngine(
+    sessions = Sessions(
         store=store,
         tickets=tickets,
         assistant=assistant,
-        push=push,
         timekeeping=timekeeping,
         clock=clock,
         events=events,
@@ -154,19 +155,11 @@ async def open_desk(
         reach=reach,
         factory=queue or client,
     )
-    escalations = Escalations(
-        store=store,
-        engine=engine,
-        assistant=assistant,
-        access=access,
-        link=link,
-        clock=clock,
-        events=events,
-        rules=lambda: desk.rules,
-    )
+    escalations = Escalations(sessions, access, link)
+    engine = FlowPilotEngine(sessions, push, escalations)
     desk = Desk(
-        store, engine, tickets, push, timekeeping, access, reach, clock, events, secrets, psa,
-        link, escalations, me=me,
+        store, engine, assistant, tickets, push, timekeeping, access, reach, clock, events, secrets,
+        psa, link, escalations, me=me,
     )  # fmt: skip
     await engine.open()
     await escalations.open()

@@ -88,14 +88,14 @@ async def escalated(desk: Desk, **more: Any) -> tuple[str, Step]:
     session_id = await begun(desk)
     open_card = await work(desk, session_id)
     assert open_card is not None
-    await desk.escalations.escalate(session_id, "I need somebody with rights", **more)
+    await desk.engine.escalate_session(session_id, "I need somebody with rights", **more)
     await desk.escalations.settled()
     return session_id, open_card
 
 
 async def waiting_for(desk: Desk) -> QueueEntry:
     await desk.escalations.refresh()
-    (entry,) = (await desk.escalations.queue()).entries
+    (entry,) = (await desk.engine.escalation_queue()).entries
     return entry
 
 
@@ -126,9 +126,9 @@ async def test_a_session_is_escalated_picked_up_continued_and_resolved(desks):
     assert (entry.raised_by, entry.escalation.ticket_number) == (SAM.name, PRINTER)
     assert entry.escalation.step_count == 4
     assert entry.can_pick_up
-    assert (await alex.escalations.queue()).waiting == 1
+    assert (await alex.engine.escalation_queue()).waiting == 1
     team.clock.advance(minutes=11)
-    session = await alex.escalations.pick_up(entry.escalation.id, "I take it; next: the driver")
+    session = await alex.engine.pickup_session(entry.escalation.id, "I take it; next: the driver")
     await alex.escalations.settled()
     assert (session.status, session.handler_id) == (SessionStatus.ACTIVE, ALEX.id)
     view = await alex.engine.session(session_id)
@@ -172,7 +172,7 @@ async def test_a_fresh_start_repeats_no_step_that_was_done(desks):
     session_id, open_card = await escalated(sam)
     done = [step.body for step in (await sam.engine.session(session_id)).steps if step.response]
     entry = await waiting_for(alex)
-    await alex.escalations.pick_up(entry.escalation.id, resume_mode=BRIEFING_FRESH)
+    await alex.engine.pickup_session(entry.escalation.id, resume_mode=BRIEFING_FRESH)
     await alex.escalations.settled()
     assert open_card.id not in {s.id for s in (await alex.engine.session(session_id)).steps}
     await diagnose(alex, session_id)
@@ -193,7 +193,7 @@ async def test_both_time_entries_are_their_own_and_do_not_overlap(desks):
     session_id, _ = await escalated(sam)
     entry = await waiting_for(alex)
     team.clock.advance(minutes=1)
-    await alex.escalations.pick_up(entry.escalation.id, resume_mode=BRIEFING_CONTINUE)
+    await alex.engine.pickup_session(entry.escalation.id, resume_mode=BRIEFING_CONTINUE)
     await finish(alex, session_id)
     spans = []
     for desk in (sam, alex):
@@ -218,10 +218,10 @@ async def test_the_loser_of_a_race_reads_who_has_it(desks):
     await escalated(sam)
     async with team.desk(KIM) as kim:
         first, second = await waiting_for(alex), await waiting_for(kim)
-        await alex.escalations.pick_up(first.escalation.id)
+        await alex.engine.pickup_session(first.escalation.id)
         with pytest.raises(AlreadyPickedUp, match=ALEX.name):
-            await kim.escalations.pick_up(second.escalation.id)
-        (entry,) = (await kim.escalations.queue()).entries
+            await kim.engine.pickup_session(second.escalation.id)
+        (entry,) = (await kim.engine.escalation_queue()).entries
         assert entry.handler == ALEX.name
         assert not entry.can_pick_up
 
@@ -230,15 +230,15 @@ async def test_nobody_assigns_to_or_picks_up_from_themselves(desks):
     _, sam, _ = desks
     session_id = await begun(sam)
     with pytest.raises(InvalidInput):
-        await sam.escalations.escalate(session_id, "why", assign_to=SAM.id)
+        await sam.engine.escalate_session(session_id, "why", assign_to=SAM.id)
     with pytest.raises(InvalidInput):
-        await sam.escalations.escalate(session_id, "  ")
-    await sam.escalations.escalate(session_id, "why")
+        await sam.engine.escalate_session(session_id, "  ")
+    await sam.engine.escalate_session(session_id, "why")
     await sam.escalations.settled()
     entry = await waiting_for(sam)
     assert not entry.can_pick_up
     with pytest.raises(NotAllowed):
-        await sam.escalations.pick_up(entry.escalation.id)
+        await sam.engine.pickup_session(entry.escalation.id)
 
 
 async def test_an_escalation_made_on_a_train_leaves_when_the_network_is_back(desks):
@@ -246,7 +246,7 @@ async def test_an_escalation_made_on_a_train_leaves_when_the_network_is_back(des
     line = team.lines[SAM.id]
     line.away = True
     session_id, _ = await escalated(sam)
-    picture = await sam.escalations.queue()
+    picture = await sam.engine.escalation_queue()
     assert picture.entries[0].is_unsent
     team.clock.advance(hours=5)
     await sam.escalations.run_due()
@@ -254,7 +254,7 @@ async def test_an_escalation_made_on_a_train_leaves_when_the_network_is_back(des
     assert operation.tries == 0
     line.away = False
     await sam.escalations.network_is_back()
-    assert not (await sam.escalations.queue()).entries[0].is_unsent
+    assert not (await sam.engine.escalation_queue()).entries[0].is_unsent
     assert (await waiting_for(alex)).escalation.session_id == session_id
 
 
@@ -262,15 +262,15 @@ async def test_withdrawn_before_it_left_it_never_leaves(desks):
     team, sam, alex = desks
     team.lines[SAM.id].away = True
     session_id, open_card = await escalated(sam)
-    session = await sam.escalations.withdraw(session_id)
+    session = await sam.engine.withdraw_escalation(session_id)
     assert session.status is SessionStatus.ACTIVE
     assert (await sam.engine.next_step(session_id)).id == open_card.id
     team.lines[SAM.id].away = False
     await sam.escalations.network_is_back()
     assert "escalate" not in team.lines[SAM.id].calls
     await alex.escalations.refresh()
-    assert not (await alex.escalations.queue()).entries
-    assert not (await sam.escalations.queue()).entries
+    assert not (await alex.engine.escalation_queue()).entries
+    assert not (await sam.engine.escalation_queue()).entries
 
 
 async def test_what_has_left_is_withdrawn_with_the_queues_word_only(desks):
@@ -278,24 +278,24 @@ async def test_what_has_left_is_withdrawn_with_the_queues_word_only(desks):
     session_id, _ = await escalated(sam)
     team.lines[SAM.id].away = True
     with pytest.raises(QueueUnreachable):
-        await sam.escalations.withdraw(session_id)
+        await sam.engine.withdraw_escalation(session_id)
     assert await status(sam, session_id) is SessionStatus.REQUESTING_ESCALATION
     assert not await sam.store.queue_operations()
     team.lines[SAM.id].away = False
-    session = await sam.escalations.withdraw(session_id)
+    session = await sam.engine.withdraw_escalation(session_id)
     assert session.status is SessionStatus.ACTIVE
     assert not session.escalation_id
     await alex.escalations.refresh()
-    assert not (await alex.escalations.queue()).entries
+    assert not (await alex.engine.escalation_queue()).entries
 
 
 async def test_a_withdrawal_that_comes_too_late_is_refused_and_the_session_follows(desks):
     _, sam, alex = desks
     session_id, _ = await escalated(sam)
     entry = await waiting_for(alex)
-    await alex.escalations.pick_up(entry.escalation.id)
+    await alex.engine.pickup_session(entry.escalation.id)
     with pytest.raises((AlreadyPickedUp, TransitionRefused)):
-        await sam.escalations.withdraw(session_id)
+        await sam.engine.withdraw_escalation(session_id)
     await sam.escalations.refresh()
     assert await status(sam, session_id) is SessionStatus.ACTIVE
     assert (await sam.engine.session(session_id)).session.handler_id != SAM.id
@@ -314,12 +314,12 @@ async def test_an_answer_that_is_lost_is_asked_for_again_and_counts_once(desks, 
     entry = await waiting_for(alex)
     if lost == "pick_up":
         with pytest.raises(QueueUnreachable):
-            await alex.escalations.pick_up(entry.escalation.id)
+            await alex.engine.pickup_session(entry.escalation.id)
         taker.lost = set()
         team.clock.advance(minutes=1)
         await alex.escalations.run_due()
     else:
-        await alex.escalations.pick_up(entry.escalation.id)
+        await alex.engine.pickup_session(entry.escalation.id)
     card = (await alex.engine.session(session_id)).open_step
     await alex.engine.respond(session_id, card.id, Response(option=BRIEFING_CONTINUE))
     await finish(alex, session_id)
@@ -343,7 +343,7 @@ async def test_a_pickup_cut_by_a_crash_is_settled_at_the_next_start(tmp_path):
             entry = await waiting_for(alex)
             team.lines[ALEX.id].lost = {"pick_up"}
             with pytest.raises(QueueUnreachable):
-                await alex.escalations.pick_up(entry.escalation.id)
+                await alex.engine.pickup_session(entry.escalation.id)
         async with team.desk(ALEX) as alex:
             team.clock.advance(minutes=1)
             await alex.escalations.run_due()
@@ -354,7 +354,7 @@ async def test_whoever_comes_back_late_keeps_a_copy_and_is_told(desks):
     team, sam, alex = desks
     session_id, _ = await escalated(sam)
     entry = await waiting_for(alex)
-    await alex.escalations.pick_up(entry.escalation.id, resume_mode=BRIEFING_CONTINUE)
+    await alex.engine.pickup_session(entry.escalation.id, resume_mode=BRIEFING_CONTINUE)
     await alex.escalations.settled()
     told = []
     alex.escalations.told = lambda title, words: told.append(words)
@@ -365,7 +365,7 @@ async def test_whoever_comes_back_late_keeps_a_copy_and_is_told(desks):
     async with team.desk(KIM) as kim:
         other = await waiting_for(kim)
         assert other.is_silent
-        await kim.escalations.pick_up(other.escalation.id, resume_mode=BRIEFING_CONTINUE)
+        await kim.engine.pickup_session(other.escalation.id, resume_mode=BRIEFING_CONTINUE)
         await kim.escalations.settled()
         team.lines[ALEX.id].away = False
         await alex.escalations.network_is_back()
@@ -385,15 +385,15 @@ async def test_a_second_hop_brings_everything_and_the_originator_may_take_it(des
     team, sam, alex = desks
     session_id, _ = await escalated(sam)
     entry = await waiting_for(alex)
-    await alex.escalations.pick_up(entry.escalation.id, resume_mode=BRIEFING_CONTINUE)
+    await alex.engine.pickup_session(entry.escalation.id, resume_mode=BRIEFING_CONTINUE)
     await alex.engine.add_note(session_id, "The port is closed on SRV-PRINT01")
     team.clock.advance(minutes=9)
-    await alex.escalations.release(session_id, "My shift is over")
+    await alex.engine.release_session(session_id, "My shift is over")
     await alex.escalations.settled()
     again = await waiting_for(sam)
     assert again.can_pick_up
     assert again.escalation.hop_count == 2
-    session = await sam.escalations.pick_up(again.escalation.id, resume_mode=BRIEFING_CONTINUE)
+    session = await sam.engine.pickup_session(again.escalation.id, resume_mode=BRIEFING_CONTINUE)
     await sam.escalations.settled()
     assert (session.handler_id, session.user_id, session.hop_count) == (SAM.id, SAM.id, 2)
     texts = [step.body.text for step in (await sam.engine.session(session_id)).steps]
@@ -411,7 +411,7 @@ async def test_the_package_is_redacted(desks):
     if step.kind is StepKind.QUESTION and step.body.free_text_allowed:
         await sam.engine.respond(session_id, step.id, Response(text="pw is Tr0ub4dor&3x here"))
     await sam.engine.add_note(session_id, "api_key=sk-ant-api03-abcdefghijklmnopqrstuvwxyz012345")
-    await sam.escalations.escalate(session_id, "the password is Tr0ub4dor&3x, please help")
+    await sam.engine.escalate_session(session_id, "the password is Tr0ub4dor&3x, please help")
     await sam.escalations.settled()
     (record,) = team.server.records.values()
     everything = record.packages[0].payload.decode() + record.row.reason + record.row.summary
@@ -423,11 +423,11 @@ async def test_cancelled_by_its_originator_it_ends_with_the_reason(desks):
     _, sam, alex = desks
     session_id, _ = await escalated(sam)
     await waiting_for(alex)
-    session = await sam.escalations.cancel(session_id, "The customer replaced it")
+    session = await sam.engine.cancel_escalation(session_id, "The customer replaced it")
     assert session.status is SessionStatus.ESCALATED
     assert session.end_reason == "The customer replaced it"
     await alex.escalations.refresh()
-    assert not (await alex.escalations.queue()).entries
+    assert not (await alex.engine.escalation_queue()).entries
 
 
 async def test_what_nobody_picked_up_in_time_ends_with_that(desks):
@@ -439,7 +439,7 @@ async def test_what_nobody_picked_up_in_time_ends_with_that(desks):
     session = (await sam.engine.session(session_id)).session
     assert session.status is SessionStatus.ESCALATED
     assert "Nobody" in session.end_reason
-    assert not (await alex.escalations.queue()).entries
+    assert not (await alex.engine.escalation_queue()).entries
 
 
 async def test_filters_and_reassigning(desks):
@@ -448,13 +448,13 @@ async def test_filters_and_reassigning(desks):
     alex_there = str(team.there[ALEX.id])
     await sam.escalations.refresh()
     entry = await waiting_for(alex)
-    assert (await alex.escalations.queue(EscalationFilter.UNASSIGNED)).entries
-    assert not (await alex.escalations.queue(EscalationFilter.MINE)).entries
-    await sam.escalations.reassign(entry.escalation.id, alex_there)
+    assert (await alex.engine.escalation_queue(EscalationFilter.UNASSIGNED)).entries
+    assert not (await alex.engine.escalation_queue(EscalationFilter.MINE)).entries
+    await sam.engine.reassign_escalation(entry.escalation.id, alex_there)
     entry = await waiting_for(alex)
     assert entry.for_me
-    assert (await alex.escalations.queue(EscalationFilter.MINE)).entries
-    assert not (await alex.escalations.queue(EscalationFilter.UNASSIGNED)).entries
+    assert (await alex.engine.escalation_queue(EscalationFilter.MINE)).entries
+    assert not (await alex.engine.escalation_queue(EscalationFilter.UNASSIGNED)).entries
     assert session_id == entry.escalation.session_id
 
 
@@ -462,11 +462,11 @@ async def test_a_silent_handlers_session_can_be_put_back_by_its_originator(desks
     team, sam, alex = desks
     session_id, _ = await escalated(sam)
     entry = await waiting_for(alex)
-    await alex.escalations.pick_up(entry.escalation.id)
+    await alex.engine.pickup_session(entry.escalation.id)
     team.server.lapse_lease(uuid_of(entry))
     mine = await waiting_for(sam)
     assert mine.can_take_back
-    await sam.escalations.take_back(entry.escalation.id, "Alex has gone home")
+    await sam.engine.take_back_escalation(entry.escalation.id, "Alex has gone home")
     await sam.escalations.refresh()
     session = (await sam.engine.session(session_id)).session
     assert session.status is SessionStatus.REQUESTING_ESCALATION
@@ -483,7 +483,7 @@ async def test_without_an_invitation_nothing_is_escalated(tmp_path):
     async with open_desk(tmp_path) as desk:
         session_id = await begun(desk)
         with pytest.raises(QueueNotOpen) as refused:
-            await desk.escalations.escalate(session_id, "why")
+            await desk.engine.escalate_session(session_id, "why")
         assert "Settings" in refused.value.hint
         assert await status(desk, session_id) is SessionStatus.ACTIVE
 
@@ -493,7 +493,7 @@ async def test_an_escalation_that_is_refused_is_parked_and_can_be_taken_back(des
     told = []
     sam.escalations.told = lambda title, words: told.append(title)
     session_id = await begun(sam)
-    await sam.escalations.escalate(
+    await sam.engine.escalate_session(
         session_id, "why", assign_to="0" * 8 + "-0000-4000-8000-" + "0" * 12
     )
     await sam.escalations.settled()
@@ -501,9 +501,9 @@ async def test_an_escalation_that_is_refused_is_parked_and_can_be_taken_back(des
     assert operation.state is OperationState.REFUSED
     assert told
     assert not team.server.records
-    assert (await sam.escalations.withdraw(session_id)).status is SessionStatus.ACTIVE
+    assert (await sam.engine.withdraw_escalation(session_id)).status is SessionStatus.ACTIVE
     second = await begun(sam, ticket="")
-    await sam.escalations.escalate(second, "why")
+    await sam.engine.escalate_session(second, "why")
     await sam.escalations.settled()
     assert [r.row.state.value for r in team.server.records.values()] == [EscalationState.OPEN.value]
 
@@ -549,7 +549,7 @@ async def test_a_briefing_that_comes_in_time_goes_along(tmp_path):
     async with team.desk(SAM, model=mind) as sam:
         session_id = await begun(sam)
         await sam.engine.add_note(session_id, "The tray is new")
-        await sam.escalations.escalate(session_id, "I need help")
+        await sam.engine.escalate_session(session_id, "I need help")
         await turned(lambda: mind.asked)
         await sam.escalations.run_due()
         assert not team.server.records
@@ -565,7 +565,7 @@ async def test_a_slow_briefing_holds_nothing_up_beyond_its_time(tmp_path):
     team, mind = make_team(tmp_path), SlowMind()
     async with team.desk(SAM, model=mind) as sam:
         session_id = await begun(sam)
-        await sam.escalations.escalate(session_id, "I need help")
+        await sam.engine.escalate_session(session_id, "I need help")
         await turned(lambda: mind.asked)
         team.clock.advance(seconds=14)
         await sam.escalations.run_due()
@@ -585,7 +585,7 @@ async def test_a_briefing_that_fails_lets_the_escalation_go_at_once(tmp_path):
     mind.may_answer.set()
     mind.error = ModelUnavailable("Overloaded.", reason="overloaded")
     async with team.desk(SAM, model=mind) as sam:
-        await sam.escalations.escalate(await begun(sam), "I need help")
+        await sam.engine.escalate_session(await begun(sam), "I need help")
         await sam.escalations.settled()
         assert len(team.server.records) == 1
 
@@ -595,10 +595,10 @@ async def test_what_the_package_came_without_is_filled_in_where_it_is_picked_up(
     async with team.desk(SAM) as sam, team.desk(ALEX, model=mind) as alex:
         session_id = await begun(sam)
         await sam.engine.add_note(session_id, "The tray is new")
-        await sam.escalations.escalate(session_id, "I need help")
+        await sam.engine.escalate_session(session_id, "I need help")
         await sam.escalations.settled()
         entry = await waiting_for(alex)
-        await alex.escalations.pick_up(entry.escalation.id)
+        await alex.engine.pickup_session(entry.escalation.id)
         card = (await alex.engine.session(session_id)).open_step
         assert card is not None
         assert isinstance(card.body, Briefing)
@@ -636,14 +636,14 @@ async def test_a_power_cut_between_any_two_writes_loses_and_doubles_nothing(tmp_
 
             sam.store.save = cut  # type: ignore[method-assign]  # the plug
             try:
-                await sam.escalations.escalate(session_id, "I need help")
+                await sam.engine.escalate_session(session_id, "I need help")
                 for _ in range(3):
                     await sam.escalations.run_due()
             finally:
-                for task in tuple(sam.escalations._running):
+                for task in tuple(sam.escalations.background.running):
                     task.cancel()
-                await asyncio.gather(*sam.escalations._running, return_exceptions=True)
-                sam.escalations._running.clear()
+                await asyncio.gather(*sam.escalations.background.running, return_exceptions=True)
+                sam.escalations.background.running.clear()
                 sam.store.save = save  # type: ignore[method-assign]  # for closing the folder
     async with team.desk(SAM) as sam:
         team.clock.advance(minutes=1)
@@ -654,7 +654,7 @@ async def test_a_power_cut_between_any_two_writes_loses_and_doubles_nothing(tmp_
         if now is SessionStatus.ACTIVE:
             assert not team.server.records
             assert not notes
-            await sam.escalations.escalate(session_id, "I need help")
+            await sam.engine.escalate_session(session_id, "I need help")
             await sam.escalations.settled()
         assert await status(sam, session_id) is SessionStatus.REQUESTING_ESCALATION
         assert len(team.server.records) == 1
@@ -674,13 +674,13 @@ async def test_a_hand_off_over_a_real_postgres(tmp_path, kind):
             session_id, _ = await escalated(sam)
             entry = await waiting_for(alex)
             assert entry.raised_by == SAM.name
-            await alex.escalations.pick_up(
+            await alex.engine.pickup_session(
                 entry.escalation.id, "I take it", resume_mode=BRIEFING_CONTINUE
             )
             await alex.engine.add_note(session_id, "Looked at the driver")
             await alex.escalations.settled()
             await sam.escalations.refresh()
-            (followed,) = (await sam.escalations.queue()).entries
+            (followed,) = (await sam.engine.escalation_queue()).entries
             assert followed.handler == ALEX.name
             assert followed.escalation.read_back == "I take it"
             texts = [step.body.text for step in (await sam.engine.session(session_id)).steps]
@@ -702,7 +702,7 @@ async def test_the_keyring_is_asked_once_and_rarely_while_it_refuses(desks):
 
     sam.secrets.read = counted
     for _ in range(5):
-        await sam.escalations.queue()
+        await sam.engine.escalation_queue()
     assert asked == [INVITATION_NAME]
 
     async def refused(name: str) -> str | None:
@@ -713,5 +713,5 @@ async def test_the_keyring_is_asked_once_and_rarely_while_it_refuses(desks):
     sam.events.publish(SettingsChanged(SETTING))
     await sam.link.aclose()
     for _ in range(5):
-        assert not (await sam.escalations.queue()).is_set_up
+        assert not (await sam.engine.escalation_queue()).is_set_up
     assert asked == [INVITATION_NAME] * 2

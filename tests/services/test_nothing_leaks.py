@@ -181,7 +181,7 @@ async def test_no_planted_secret_is_told_to_the_team(tmp_path):
         assert step is not None
         await engine.respond(session_id, step.id, Response(text=text("answer")))
         await engine.add_note(session_id, text("note by hand"))
-        await sam.escalations.escalate(session_id, text("solution"))
+        await sam.engine.escalate_session(session_id, text("solution"))
         await sam.escalations.settled()
         operations = await sam.store.queue_operations(tuple(OperationState))
         assert operations

@@ -46,7 +46,7 @@ async def desks(tmp_path: Path, _look: None) -> AsyncIterator[tuple[Team, Desk, 
 
 async def escalated(desk: Desk, reason: str = "I need help") -> str:
     started = await desk.engine.start_session(Intake(EVIL, CONNECTION.id, "12352"))
-    await desk.escalations.escalate(started.session.id, reason)
+    await desk.engine.escalate_session(started.session.id, reason)
     await desk.escalations.settled()
     return started.session.id
 
@@ -66,7 +66,7 @@ def unnamed(root: QWidget) -> list[str]:
 async def test_the_queue_page_is_named_and_plain_and_picks_up_by_keyboard(desks, qtbot: QtBot):
     _, sam, alex = desks
     session_id = await escalated(sam, reason=EVIL)
-    model = EscalationsViewModel(alex.escalations)
+    model = EscalationsViewModel(alex.engine, alex.escalations)
     page = EscalationsPage(model)
     qtbot.addWidget(page)
     page.resize(760, 600)
@@ -93,7 +93,7 @@ async def test_offline_the_page_says_so_and_keeps_its_list(desks, qtbot: QtBot):
     await escalated(sam)
     await alex.escalations.refresh()
     team.lines[ALEX.id].away = True
-    model = EscalationsViewModel(alex.escalations)
+    model = EscalationsViewModel(alex.engine, alex.escalations)
     page = EscalationsPage(model)
     qtbot.addWidget(page)
     page.show()

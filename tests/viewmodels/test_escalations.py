@@ -43,7 +43,7 @@ async def opened(desk: Desk) -> tuple[str, EscalateViewModel]:
 
 async def escalated(desk: Desk) -> str:
     session_id, model = await opened(desk)
-    await desk.escalations.escalate(session_id, "I need help")
+    await desk.engine.escalate_session(session_id, "I need help")
     await desk.escalations.settled()
     await model.aclose()
     return session_id
@@ -104,7 +104,7 @@ async def test_without_a_queue_the_page_says_where_to_set_it_up(tmp_path):
 async def test_the_list_its_filters_its_count_and_a_pickup(desks):
     _, sam, alex = desks
     session_id = await escalated(sam)
-    model = EscalationsViewModel(alex.escalations)
+    model = EscalationsViewModel(alex.engine, alex.escalations)
     taken: list[str] = []
     model.picked_up.connect(taken.append)
     model.refresh()
@@ -129,7 +129,7 @@ async def test_the_loser_and_the_offline_read_why_and_can_try_again(desks):
     team, sam, alex = desks
     await escalated(sam)
     async with team.desk(KIM) as kim:
-        model = EscalationsViewModel(kim.escalations)
+        model = EscalationsViewModel(kim.engine, kim.escalations)
         model.refresh()
         await until(lambda: model.entries.rowCount() == 1)
         model.choose(model.entries.rows[0].escalation.id)
@@ -138,7 +138,7 @@ async def test_the_loser_and_the_offline_read_why_and_can_try_again(desks):
         await until(lambda: isinstance(model.error, QueueUnreachable) and not model.is_busy)
         team.lines[KIM.id].away = False
         await alex.escalations.refresh()
-        await alex.escalations.pick_up(model.chosen_id)
+        await alex.engine.pickup_session(model.chosen_id)
         model.pick_up()
         await until(lambda: isinstance(model.error, AlreadyPickedUp) and not model.is_busy)
         assert model.error is not None
@@ -154,7 +154,7 @@ async def test_offline_the_last_known_state_says_how_old_it_is(desks):
     seen = team.clock.now()
     team.lines[ALEX.id].away = True
     team.clock.advance(minutes=40)
-    model = EscalationsViewModel(alex.escalations)
+    model = EscalationsViewModel(alex.engine, alex.escalations)
     model.refresh()
     await until(lambda: model.picture is not None and model.picture.error is not None)
     assert model.picture is not None

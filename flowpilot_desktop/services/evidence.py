@@ -1,0 +1,81 @@
+"""What a technician pastes and photographs: long pastes and screenshots, kept beside the session.
+
+A step holds a digest of a long paste and names the file that has the whole; screenshots are
+checked by their content, never by their name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from flowpilot_desktop.core.attachment import (
+    PICTURE_LIMIT,
+    PICTURES_LIMIT,
+    Attachment,
+    picture_type,
+)
+from flowpilot_desktop.core.errors import InvalidInput
+from flowpilot_desktop.core.evidence import evidence
+from flowpilot_desktop.core.session import new_id
+from flowpilot_desktop.services.sessions import Sessions
+
+
+class Evidence:
+    """Keeps what belongs to a session without being a step."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._store = sessions.store
+        self._clock = sessions.clock
+
+    async def read(
+        self, session_id: str, text: str, where: str
+    ) -> tuple[str, tuple[Attachment, ...]]:
+        """Return what a step holds of a text, and a long paste as what is kept beside it."""
+        found = await asyncio.to_thread(evidence, text)
+        if found is None:
+            return text, ()
+        before = await self._store.attachments(session_id)
+        name = f"{where}, {found.kind} {len(before) + 1}.txt"
+        content = text.encode("utf-8", "replace")
+        kept = Attachment(new_id(), session_id, name, "text/plain", content, self._clock.now())
+        return found.digest(name), (kept,)
+
+    async def brought(self, ids: tuple[str, ...], session_id: str) -> list[Attachment]:
+        """Return what was attached before the session started, as the session's own."""
+        found = [await self._store.attachment(one) for one in ids]
+        return [replace(one, session_id=session_id) for one in found if one is not None]
+
+    async def attach_picture(self, session_id: str, content: bytes) -> Attachment:
+        """Keep a screenshot with the session, or for the intake when the id is empty."""
+        media_type = picture_type(content)
+        if not media_type:
+            raise InvalidInput(
+                "This is no picture that can be kept.",
+                hint="PNG, JPEG, GIF and WebP pictures work.",
+            )
+        if len(content) > PICTURE_LIMIT:
+            raise InvalidInput(
+                f"That picture has {len(content) / 2**20:.1f} MB; "
+                f"{PICTURE_LIMIT // 2**20} MB are the most.",
+                hint="Take a picture of only the part that matters.",
+            )
+        if session_id:
+            await self._sessions.workable(session_id)
+        before = await self._sessions.pictures(session_id)
+        if len(before) >= PICTURES_LIMIT:
+            raise InvalidInput(f"{PICTURES_LIMIT} pictures are the most for a session.")
+        now = self._clock.now()
+        name = f"screenshot {len(before) + 1}.{media_type.partition('/')[2]}"
+        picture = Attachment(new_id(), session_id, name, media_type, content, now)
+        await self._store.save(picture)
+        if session_id:
+            self._sessions.changed(session_id)
+        return picture
+
+    async def remove_picture(self, picture: Attachment) -> None:
+        """Forget a screenshot."""
+        await self._store.forget(picture)
+        if picture.session_id:
+            self._sessions.changed(picture.session_id)
