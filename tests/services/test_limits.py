@@ -100,7 +100,7 @@ async def test_time_and_tokens_force_the_best_answer_and_then_the_flow_goes_on(
     simulator: ClaudeSimulator, tmp_path: Path, limits: Limits
 ):
     async with open_desk_with_claude(tmp_path, simulator) as desk:
-        desk.engine._assistant._limits = limits
+        desk.assistant._limits = limits
         session_id = await begun(desk)
         await works(desk, session_id, 1, Response(text="nothing special"))
         for _ in range(20):  # an hour of real work: a beat a few minutes
