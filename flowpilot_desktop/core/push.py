@@ -149,9 +149,9 @@ def marker_for(operation_id: str) -> str:
 
 def session_push_status(items: tuple[PushItem, ...], *, has_ticket: bool) -> PsaPushStatus:
     """Return one word for all items of a session."""
-    if not items:
-        return PsaPushStatus.NO_PSA
     states = {item.state for item in items}
+    if states <= {PushState.SKIPPED}:  # nothing is to leave, or the technician kept it all here
+        return PsaPushStatus.NO_PSA
     if PushState.FAILED in states:
         return PsaPushStatus.FAILED
     if states <= {PushState.SENT, PushState.SKIPPED}:

@@ -94,6 +94,7 @@ class DocumentationPush:
         self._events = events
         self._reach = reach
         self._running = asyncio.Lock()
+        self._cut_off: set[str] = set()  # what waits for nothing but the network
 
     async def recover(self) -> None:
         """Turn rows that were left in ``sending`` into ``unclear``; call at start-up."""
@@ -134,9 +135,10 @@ class DocumentationPush:
     async def network_is_back(self) -> None:
         """Make everything that only waits for the network due now, and do it."""
         async with self._running:
-            for item in await self._store.push_items_in({PushState.PENDING}):
-                if item.next_try_at is not None and item.tries == 0:
+            for item in await self._store.push_items_in(_LIVE):
+                if item.id in self._cut_off:
                     await self._store.save(replace(item, next_try_at=self._clock.now()))
+            self._cut_off.clear()
         await self.run_due()
 
     async def retry(self, session_id: str, item_id: str = "") -> None:
@@ -211,6 +213,7 @@ class DocumentationPush:
         return item.next_try_at is None or item.next_try_at <= self._clock.now()
 
     async def _advance(self, item: PushItem) -> PushItem:
+        self._cut_off.discard(item.id)
         try:
             psa = await self._psa(item.connection_id)
         except FlowPilotError as error:  # not set up, or no keyring: nobody was asked
@@ -388,6 +391,7 @@ class DocumentationPush:
     async def _wait(self, item: PushItem, error: PsaError, pause: timedelta) -> PushItem:
         if isinstance(error, PsaUnreachable):
             self._reach.note(System.PSA, Reach.AWAY, error.message, pause.total_seconds())
+            self._cut_off.add(item.id)
         return await self._later(item, error, pause)
 
     async def _later(self, item: PushItem, error: FlowPilotError, pause: timedelta) -> PushItem:

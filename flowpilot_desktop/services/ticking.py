@@ -2,6 +2,7 @@
 
 APScheduler wakes the documentation push every five minutes and at the very moment when the next
 item is due, stretches the running time once a minute, and does whatever else ``every`` was told.
+Whoever finds that ConnectWise is back wakes the push as well.
 A job that is still running is not started again, and missed runs collapse into one.
 """
 
@@ -14,7 +15,7 @@ from datetime import datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from flowpilot_desktop.core.events import Events, PushChanged
+from flowpilot_desktop.core.events import Events, PushChanged, Reach, ReachChanged, System
 from flowpilot_desktop.services.documentation_push import DocumentationPush
 from flowpilot_desktop.services.timekeeping import BEAT, Timekeeping
 
@@ -37,7 +38,10 @@ class Ticking:
         )
         self.every(PUSH_EVERY, "documentation push", self.push_now)
         self.every(BEAT, "working time", timekeeping.beat)
-        self._end_listening = events.listen(PushChanged, self._push_changed)
+        self._end_listening = (
+            events.listen(PushChanged, self._push_changed),
+            events.listen(ReachChanged, self._reach_changed),
+        )
 
     def start(self) -> None:
         """Begin ticking on the running loop, and look at once what is due."""
@@ -51,27 +55,31 @@ class Ticking:
         )
 
     def wake(self) -> None:
-        """Look now what is due: at the start, after a verb, when the network is back."""
+        """Look now what is due: at the start, after a verb."""
         self._begin(self.push_now())
 
     async def push_now(self) -> None:
         """Push what is due and plan the next time."""
-        self._is_pushing = True
-        try:
-            await self._push.run_due()
-        finally:
-            self._is_pushing = False
-        await self._plan()
+        await self._pushing(self._push.run_due())
 
     async def aclose(self) -> None:
         """Stop; what is on its way is cancelled and stays in its row."""
-        self._end_listening()
+        for end in self._end_listening:
+            end()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         for task in tuple(self._running):
             task.cancel()
         if self._running:
             await asyncio.wait(self._running)
+
+    async def _pushing(self, work: Awaitable[None]) -> None:
+        self._is_pushing = True
+        try:
+            await work
+        finally:
+            self._is_pushing = False
+        await self._plan()
 
     async def _plan(self) -> None:
         due = await self._push.next_due()
@@ -88,6 +96,11 @@ class Ticking:
     def _push_changed(self, _: PushChanged) -> None:
         if self._scheduler.running and not self._is_pushing:
             self._begin(self._plan())
+
+    def _reach_changed(self, event: ReachChanged) -> None:
+        is_back = event.system is System.PSA and event.reach is Reach.REACHABLE
+        if is_back and self._scheduler.running:
+            self._begin(self._pushing(self._push.network_is_back()))
 
     def _begin(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

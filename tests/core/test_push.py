@@ -60,6 +60,7 @@ def test_markers_are_stable_distinct_and_survive_the_redaction_gateway():
         ([an_item(PushState.PENDING, error="away")], PsaPushStatus.PENDING_RETRY),
         ([an_item(PushState.SENT, tries=1)], PsaPushStatus.SENT),
         ([an_item(PushState.SENT), an_item(PushState.SKIPPED)], PsaPushStatus.SENT),
+        ([an_item(PushState.SKIPPED)], PsaPushStatus.NO_PSA),
         ([an_item(PushState.SENT), an_item(PushState.PENDING)], PsaPushStatus.PENDING),
         ([an_item(PushState.SENT), an_item(PushState.FAILED)], PsaPushStatus.FAILED),
     ],

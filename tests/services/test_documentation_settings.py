@@ -70,8 +70,9 @@ async def test_as_they_come_note_and_time_are_pushed(tmp_path):
 
 
 async def test_auto_push_off_keeps_everything_here(tmp_path):
-    items, _, _ = await documented(tmp_path, (Settings.auto_push, False))
+    items, status, _ = await documented(tmp_path, (Settings.auto_push, False))
     assert items
+    assert status is PsaPushStatus.NO_PSA
     assert {(item.state, item.tries, item.remote_id) for item in items} == {
         (PushState.SKIPPED, 0, "")
     }

@@ -198,3 +198,22 @@ async def test_without_a_connection_documentation_waits_and_nobody_is_away(tmp_p
         assert {item.state for item in items} == {PushState.PENDING}
         assert "No ConnectWise connection" in items[0].error
         assert desk.reach.state(System.PSA).reach is Reach.NOT_SET_UP
+
+
+async def test_what_waits_for_the_network_goes_when_it_is_back(world):
+    """Whatever it was that waited: a first try, a second one, or a look."""
+    await world.prepare()
+    push = world.process()
+    world.plain.plan(dropped(stored=True), method="POST", path="notes$")
+    world.plain.plan(answered(500, stored=False), method="POST", path="entries$")
+    await push.run_due()
+    world.network.away = True
+    world.clock.advance(31)
+    await push.run_due()  # both looks fail
+    assert {item.state for item in (await world.items())[:1]} == {PushState.UNCLEAR}
+    world.network.away = False
+    await push.network_is_back()
+    items = await world.items()
+    assert items[0].state is PushState.SENT
+    assert items[1].state is PushState.SENT  # it waited for the first part
+    assert next(item for item in items if item.kind is PushKind.TIME).looks == 1

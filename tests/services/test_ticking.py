@@ -4,8 +4,9 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from flowpilot_desktop.core.events import Events
+from flowpilot_desktop.core.events import Events, Reach, System
 from flowpilot_desktop.services.documentation_push import DocumentationPush
+from flowpilot_desktop.services.reach import ReachBoard
 from flowpilot_desktop.services.ticking import Ticking
 from flowpilot_desktop.services.timekeeping import Timekeeping
 
@@ -27,6 +28,9 @@ class DueAtOnce:
     async def next_due(self) -> datetime | None:
         return datetime.now(UTC) if self.runs < RUNS else None
 
+    async def network_is_back(self) -> None:
+        self.done.set()
+
     async def beat(self) -> None:
         """Nothing works here."""
 
@@ -41,3 +45,22 @@ async def test_what_is_due_at_once_is_done_at_once_however_often():
     finally:
         await ticking.aclose()
     assert work.runs == RUNS
+
+
+async def test_documentation_goes_at_once_when_connectwise_is_back():
+    work: Any = DueAtOnce()
+    work.runs = RUNS
+    events = Events()
+    reach = ReachBoard(events)
+    ticking = Ticking(cast("DocumentationPush", work), cast("Timekeeping", work), events)
+    ticking.start()
+    try:
+        reach.note(System.PSA, Reach.AWAY, "No connection to ConnectWise.", 30.0)
+        reach.note(System.QUEUE, Reach.REACHABLE)
+        await asyncio.sleep(0)
+        assert not work.done.is_set()
+        reach.note(System.PSA, Reach.REACHABLE)
+        async with asyncio.timeout(20):
+            await work.done.wait()
+    finally:
+        await ticking.aclose()
