@@ -29,6 +29,7 @@ from flowpilot_desktop.composition import Desk, open_desk
 from flowpilot_desktop.core.errors import (
     FlowPilotError,
     ModelUnavailable,
+    ProfileInUse,
     PsaUnreachable,
     QueueUnreachable,
 )
@@ -43,7 +44,7 @@ from flowpilot_desktop.services.tickets import TRY_EVERY
 from flowpilot_desktop.settings import Setting, Settings
 from flowpilot_desktop.settings import Theme as ThemeChoice
 from flowpilot_desktop.ui.hand_off import HandOffScreens
-from flowpilot_desktop.ui.instance import FirstInstance
+from flowpilot_desktop.ui.instance import FirstInstance, raise_starting_instance
 from flowpilot_desktop.ui.pages.flows import FlowsPage
 from flowpilot_desktop.ui.pages.history import HistoryPage
 from flowpilot_desktop.ui.pages.intake import IntakePage
@@ -89,6 +90,10 @@ async def live(
         await app.until_left()
     except FlowPilotError as error:
         log.warning("FlowPilot could not open the profile: %s", error.message)
+        if isinstance(error, ProfileInUse):  # both were started before either listened
+            app.window.hide()
+            if await raise_starting_instance(profile.folder):
+                return 0
         await app.explain(error)
         return 1
     finally:

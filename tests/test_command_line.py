@@ -1,10 +1,12 @@
 """The commands by real process: ``--help``, exit codes, ``flows check``, ``export``."""
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -200,6 +202,23 @@ def test_a_second_start_raises_the_first_and_ends(tmp_path, qapp):
         again.send_signal(signal.SIGTERM)
         again.communicate(timeout=30)
     assert again.returncode == 0
+
+
+def test_two_starts_at_once_make_one_window(tmp_path, qapp):
+    """An impatient double click: the one that comes too late ends by itself, without a word."""
+    both = [_window(tmp_path) for _ in range(2)]
+    try:
+        deadline = time.monotonic() + LIMIT
+        while all(one.poll() is None for one in both) and time.monotonic() < deadline:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                both[0].wait(0.2)
+        codes = [one.poll() for one in both]
+        assert sorted(map(str, codes)) == ["0", "None"]
+    finally:
+        for one in both:
+            one.send_signal(signal.SIGTERM)
+            one.communicate(timeout=LIMIT)
+    assert [one.returncode for one in both] == [0, 0]
 
 
 def test_the_log_says_as_much_as_was_chosen(tmp_path, qapp):

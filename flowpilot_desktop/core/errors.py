@@ -152,7 +152,10 @@ class ProfileInUse(StoreError):
     """Another FlowPilot has this profile open."""
 
     title = "FlowPilot is already running"
-    hint = "Its window was brought to the front."
+    hint = (
+        "Nothing was changed. Look for its window or its icon beside the clock; if it does not "
+        "answer, end it or sign out and in again, then start FlowPilot once more."
+    )
 
 
 class PsaError(FlowPilotError):

@@ -7,6 +7,7 @@ keeps two processes apart; this is the kind way to find out.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtNetwork import QLocalServer, QLocalSocket
 
 REACH_MILLISECONDS = 500
+_TRIES, _PAUSE_SECONDS = 50, 0.2
+"""A first instance has ten seconds from having the profile until it listens."""
 _LONGEST_MESSAGE = 2000
 
 
@@ -32,6 +35,15 @@ def raise_first_instance(profile: Path, message: str = "raise") -> bool:
     socket.waitForBytesWritten(REACH_MILLISECONDS)
     socket.disconnectFromServer()
     return True
+
+
+async def raise_starting_instance(profile: Path) -> bool:
+    """Ask an instance that has the profile and may still be starting; return whether it heard."""
+    for _ in range(_TRIES):
+        if raise_first_instance(profile):
+            return True
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return False
 
 
 class FirstInstance(QObject):
