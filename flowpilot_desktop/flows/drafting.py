@@ -25,9 +25,10 @@ from flowpilot_desktop.core.session import (
     Verification,
     is_verified,
 )
-from flowpilot_desktop.flows.intake import STOP_STEMS, stem
+from flowpilot_desktop.flows.intake import STOP_STEMS
 from flowpilot_desktop.flows.loading import SHELLS, TEXT_LIMIT, load_text
 from flowpilot_desktop.flows.model import ESCALATE
+from flowpilot_desktop.flows.vocabulary import stem
 from flowpilot_desktop.flows.wording import words
 
 _CARDS = 20

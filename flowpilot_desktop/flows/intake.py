@@ -7,22 +7,20 @@ a monitor") is no fault, however many words it shares with a flow; one that name
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Iterable
 from typing import Final
 
+from flowpilot_desktop.flows.vocabulary import stem
 from flowpilot_desktop.flows.wording import word_set
 
 REQUEST: Final = 0.27
 MIXED: Final = 0.6
-NO_SYMPTOM: Final = 0.8
+NO_SYMPTOM: Final = 0.6
 """What the words of a text are worth when it only asks, when it asks to buy and complains, and
 when it does neither."""
 
-_WORD: Final = re.compile(r"[^\W_]+")
 _TEXT_LIMIT: Final = 4000
 _TELLING_LINES: Final = 24
-_SHORTEST_STEM: Final = 3
-_DOUBLED: Final = 4
 
 _VERBS: Final = (
     "add approve archive block book buy change check collect copy create delete deploy disable "
@@ -47,11 +45,28 @@ _WISHES: Final = (
     "can (?:i|we) (?:get|have)|would like|we'd like|i want|we want|do we have|recommend|"
     "recommendation|offboarding|set up a new|i need an?|need a new|need a replacement|new user:|"
     "starts? (?:on|next|monday|tuesday|wednesday|thursday|friday)|planning|reminder|deadline|"
-    "invoice|maintenance window"
+    "invoice|maintenance window|how (?:long|much|many|often)|do we (?:still )?need|what do we need|"
+    "pick (?:it |them )?up|collect|when (?:are|can|could|do|does)|"
+    "who (?:do|can|is|are|could|should)|"
+    "would it be possible|planned|needs? (?:a |an |the )?(?:new |own )?(?:laptop|pc|phone|email|"
+    "computer|mailbox|account|licen[cs]e|access|monitor|headset)|would you like|interested in|"
+    "we are (?:a|the|moving|planning|opening)|we're (?:moving|planning|opening)|any plans|"
+    "next (?:week|month)|for (?:your|my) (?:review|records|information)|"
+    "can (?:someone|somebody|you) (?:come|send)|"
+    "book|schedule|reserve|prepare|plan the|change request|approve the|admin rights"
 )
 _ASKS: Final = re.compile(
     rf"\b(?:(?:{_POLITE}):? (?:[\w']+ ){{0,3}}?(?:{'|'.join(_VERBS.split()).replace('-', ' ?')})"
-    rf"|{_WISHES})\b|\A\W*(?:{_OPENERS})\b"
+    rf"|{_WISHES}|please|pls|kindly)\b|\A\W*(?:{_OPENERS})\b"
+)
+_SHUT: Final = re.compile(r"\bshut (?:\w+ ){0,3}down\b")
+"""Something that is asked for; what shuts down by itself is told with an s."""
+
+_SETTLED: Final = re.compile(
+    r"\b(?:never ?mind|(?:please )?ignore (?:this|my)[\w ]*|works? (?:again|now)|"
+    r"(?:is |it's |all )?(?:fine|ok|good|sorted|solved|resolved|fixed) (?:again|now|itself)|"
+    r"(?:has been|is|was) (?:solved|resolved|sorted)|can be closed|you can close[\w ]*)"
+    r"(?:,? (?:it )?works?)?(?:,? thanks?[\w ]*)?\W*\Z"
 )
 _BUYS: Final = re.compile(
     r"\b(?:please order|need (?:a|an) (?:new|replacement)|quote|quotation|price for|angebot)\b"
@@ -64,7 +79,9 @@ _TELLS: Final = re.compile(
     r"reject\w*|bounc\w*|undeliver\w*|suspicious|dodgy|strange|weird|clicked|problem|trouble|"
     r"issue|warn\w*|offline|unreachable|nobody|never|forgot\w*|since|stolen|weak|flicker\w*|echo|"
     r"no (?!problem|rush|hurry|worr)\w+|nothing|none|asks?|asking|says|lags?|blank|alert|"
-    r"corrupt\w*|damaged|unknown|unidentified|stays?|shows?|terrible|awful\w*|suddenly|unavailable|"
+    r"(?:turn|switch|shut|power|go)(?:s|es|ed|ing)(?: \w+)? (?:off|down)|"
+    r"corrupt\w*|damaged|unlock|reset (?:my|his|her|the|a) (?:\w+ )?password|password reset|"
+    r"unknown|unidentified|stays?|shows?|terrible|awful\w*|suddenly|unavailable|"
     r"nicht|kein\w*|fehler\w*|voll|langsam|gesperrt|vergessen|funktioniert|bloquead\w*|lent[oa])\b"
 )
 _STOP: Final = word_set(
@@ -87,50 +104,86 @@ _SIGN_OFF: Final = re.compile(
     r"thank you\s*[,!.]?\s*$|many thanks|cheers\s*,|sincerely|mit freundlichen gr|"
     r"viele gr|saludos|sent from my|from: .*@|on .{6,60} wrote:|-+ ?original message)"
 )
-_ENDINGS: Final = (
-    ("ies", "y"), ("ings", ""), ("ing", ""), ("ed", ""), ("es", "e"), ("s", ""), ("e", ""),
-)  # fmt: skip
+_FORWARDED: Final = re.compile(
+    r"(?i)\A\W*(?:fwd?|fyi|wg|tr|rv)\b\s*:|see (?:the )?(?:mail |message )?below|forwarded|"
+    r"below (?:is )?from|original message"
+)
+_HEADER: Final = re.compile(r"(?i)^[>\s]*(?:from|to|cc|sent|date|von|an|gesendet):")
+_OWN_WORDS: Final = 240
 
+_SENTENCE: Final = re.compile(r"[.!?;]+(?=\s|$)|[\n\u2022]+")
+_PART: Final = re.compile(r",|\s[-\u2013]\s|\b(?:but|however|though|although|while|whereas|aber)\b")
+_FINE: Final = re.compile(
+    r"\b(?:works|work(?:ing|ed)? (?:fine|ok|okay|well|normally|perfectly|as usual|before)|"
+    r"(?:is|are|'s|all|looks?|seems?|was) (?:working|fine|ok|okay|good|normal|all ?right|up)|"
+    r"fine|ok|okay|no (?:problems?|issues?))\b(?! on (?:my|the|his|her) (?:phone|mobile|iphone))"
+)
+_NOT_FINE: Final = re.compile(
+    r"\b(?:not|n't|cannot|cant|dont|doesnt|isnt|wont|never|only|no longer|says?|shows?|nothing)\b"
+)
+_ASIDE: Final = re.compile(r"\b(?:since|after|because of|due to|following|seit|nach)\b")
 
-@lru_cache(maxsize=8192)
-def stem(word: str) -> str:
-    """Return a word without its commonest English endings."""
-    for ending, instead in _ENDINGS:
-        if (
-            word.endswith(ending)
-            and len(word) - len(ending) >= _SHORTEST_STEM
-            and not word.endswith("ss")
-        ):
-            word = word[: -len(ending)] + instead
-            break
-    if len(word) > _DOUBLED and word[-1] == word[-2] and word[-1] not in "aeiouls":
-        word = word[:-1]
-    return word
+FINE: Final = 0.35
+"""What the words of "the internet is fine" are worth."""
 
 
 def telling_text(text: str) -> str:
-    """Return an intake without what people put around it: signatures, quoted mail, rulers."""
+    """Return an intake without what people put around it: signatures, quoted mail, rulers.
+
+    What somebody forwards is the matter itself and stays.
+    """
     text = text[:_TEXT_LIMIT].replace("\u2019", "'")
-    sign_off = _SIGN_OFF.search(text)
-    if sign_off is not None and sign_off.start() > 0:
-        text = text[: sign_off.start()]
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith(">")]
+    if _FORWARDED.search(text[:_OWN_WORDS]) is not None:
+        lines = [line.lstrip("> ") for line in text.splitlines() if not _HEADER.match(line)]
+        lines = [line for line in lines if not _SIGN_OFF.match(line)]
+    else:
+        sign_off = _SIGN_OFF.search(text)
+        if sign_off is not None and sign_off.start() > 0:
+            text = text[: sign_off.start()]
+        lines = [line for line in text.splitlines() if not line.lstrip().startswith(">")]
     return "\n".join(lines[:_TELLING_LINES])
 
 
-def stems(text: str) -> list[str]:
-    """Return the stems of a text's words in order; apostrophes and hyphens join."""
-    joined = text.casefold().replace("'", "").replace("wi-fi", "wifi").replace("e-mail", "email")
-    return [stem(word) for word in _WORD.findall(joined)]
+def parts_of(text: str) -> list[list[tuple[str, float]]]:
+    """Return a text's sentences as their parts, each with what its words are worth.
+
+    A part that says that something works tells little of what does not.
+    """
+    sentences = []
+    for sentence in _SENTENCE.split(text):
+        parts = []
+        for part in _PART.split(sentence):
+            if part.strip():
+                folded = part.casefold()
+                fine = _FINE.search(folded) is not None and _NOT_FINE.search(folded) is None
+                parts.append((part, FINE if fine else 1.0))
+        if parts:
+            sentences.append(parts)
+    return sentences
 
 
-def weight_of(text: str) -> float:
-    """Return what a text's words are worth: less when it reports nothing, least when it asks."""
-    folded = text.casefold()
-    if _TELLS.search(folded) is not None:
+def weight_of(text: str, said: Iterable[str]) -> float:
+    """Return what a text's words are worth: less when it reports nothing, least when it asks.
+
+    ``said`` is what its words mean.
+    """
+    folded = _SHUT.sub("halt", text.casefold())
+    if _SETTLED.search(folded) is not None:
+        return REQUEST
+    if _TELLS.search(folded) is not None or not _FAULTS.isdisjoint(said):
         return MIXED if _BUYS.search(folded) is not None else 1.0
     return REQUEST if _ASKS.search(folded) is not None else NO_SYMPTOM
 
 
+_FAULTS: Final = frozenset(
+    stem(word)
+    for word in word_set(
+        "not nobody gone drop slow freeze stuck crash dead full blank flicker weird denied "
+        "expire forget undo popup notsecure bounce spam phish hacked bluescreen "
+        "recoverykey byitself updatecode error0xc noaddress cpu kerberos choppy robot quiet "
+        "underwater crackle noisy loud loop pending conflict behind ahead fast greyed hot dim "
+        "upside distorted overheat beep smoke click twice endless unexpected unplugged corrupt"
+    )
+)
 STOP_STEMS: Final = frozenset(stem(word.replace("'", "")) for word in _STOP)
 """Stems of words that no flow is about."""
