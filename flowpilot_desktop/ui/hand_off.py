@@ -27,6 +27,7 @@ from flowpilot_desktop.ui.autostart import set_autostart
 from flowpilot_desktop.ui.pages.escalate import EscalatePage
 from flowpilot_desktop.ui.pages.escalations import EscalationsPage, QueueList
 from flowpilot_desktop.ui.pages.team_queue import TeamQueuePanel
+from flowpilot_desktop.ui.presence import Presence
 from flowpilot_desktop.ui.questions import typed
 from flowpilot_desktop.ui.tray import Tray
 from flowpilot_desktop.ui.window import MainWindow
@@ -80,6 +81,7 @@ class HandOffScreens(QObject):
         self.team_model = TeamQueueViewModel(escalations.link, events)
         self.alerts = Alerts(clock, self._rules)
         self.shown_alerts: list[Alert] = []
+        self.presence = Presence()
         self.tray = Tray(self)
         self._looking = QTimer(self)
         self._looking.setInterval(LOOK_MILLISECONDS)
@@ -252,6 +254,7 @@ class HandOffScreens(QObject):
 
     @Slot()
     def _look_soon(self) -> None:
+        self._escalations.set_idle(idle=self.presence.is_away)
         self._tasks.start_unless_running("alerts", self._look())
 
     def _stay_reachable(self) -> None:
