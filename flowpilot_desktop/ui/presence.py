@@ -61,7 +61,7 @@ if sys.platform == "win32":
             if not user.GetLastInputInfo(ctypes.byref(last)):
                 return None
             # The counter begins anew after 49 days.
-            return ((kernel.GetTickCount() - last.tick) & 0xFFFFFFFF) / 1000
+            return int((kernel.GetTickCount() - last.tick) & 0xFFFFFFFF) / 1000
 
         return seconds
 
