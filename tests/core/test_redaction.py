@@ -18,7 +18,7 @@ from flowpilot_desktop.core.push import marker_for
 from flowpilot_desktop.core.redaction import Masked, RedactedText, RedactingFilter, Redactor
 from flowpilot_desktop.core.redaction.names import secret_name
 from flowpilot_desktop.core.redaction.reading import KINDS, read
-from tests.core.redaction_corpus import PARTS, samples, scored
+from tests.core.redaction_corpus import PARTS, RECALL, samples, scored
 
 
 def redacted(text: str) -> str:
@@ -33,7 +33,7 @@ def test_the_corpus_is_recognised(part: str):
     score = scored(part)
     assert score.samples.total() >= 100
     assert score.near_misses.total() >= 100
-    assert score.recall >= 0.99, [sample.text for sample in score.leaked]
+    assert score.recall >= RECALL[part], [sample.text for sample in score.leaked]
     assert score.precision >= 0.98, [text for _, text in score.changed]
 
 
@@ -475,3 +475,26 @@ def test_a_long_log_is_read_in_seconds_and_left_alone():
     start = time.process_time()
     assert redacted(text) == text
     assert time.process_time() - start < 4  # measured 0.5 s a megabyte; this only stops a blow-up
+
+
+# Tables
+
+
+def test_a_column_under_a_ruler_of_dashes_is_read_by_its_place():
+    table = (
+        "ComputerName DistinguishedName    Password     ExpirationTimestamp\n"
+        "------------ -----------------    --------     -------------------\n"
+        "LT-0142      CN=LT-0142,OU=Sales  qwertyzuio   12/24/2025 9:00:00 AM\n"
+        "LT-0143      CN=LT-0143,OU=Service (not set)    12/24/2025 9:00:00 AM\n"
+        "\n"
+        "Count : 2 Password : none"
+    )
+    ruled = "Name  Password Age\n----  -------- ---\nanna  correcth 12\nbert  batteryy 40\n\nBye"
+    assert "qwertyzuio" not in redacted(table)
+    assert redacted(table).splitlines()[3] == table.splitlines()[3]
+    expiring = "Name  Password expires\n----  ----------------\nanna  never7days"
+    assert redacted(expiring) == expiring
+    assert redacted(ruled).splitlines()[2:4] == [
+        "anna  [password 1] 12",
+        "bert  [password 2] 40",
+    ]

@@ -33,7 +33,8 @@ def _command(pattern: str, *literals: str, kind: str = "password", wary: bool = 
 
 
 _COMMANDS = (
-    _command(rf"\bnet1?(?:\.exe)?\s+user\s+{_USER}\s+(?![/*]){_ARG}(?=[^\n]{{0,80}}\s/add)",
+    _command(rf"\bnet1?(?:\.exe)?\s+user\s+{_USER}\s+(?![/*]){_ARG}(?=[^\n]{{0,80}}\s/"
+             r"(?:add|domain|active|times|expires|passwordchg|passwordreq|logonpasswordchg|y)\b)",
              "user"),
     _command(rf"\bnet1?(?:\.exe)?\s+user\s+{_USER}\s+(?![/*]){_ARG}", "user", wary=True),
     _command(rf"\bnet1?(?:\.exe)?\s+use\s+(?:[a-z*]:?\s+)?\\\\\S{{1,200}}\s+(?![/*]){_ARG}",
@@ -81,6 +82,18 @@ _COMMANDS = (
     _command(r"convertto-securestring(?:\s+-(?:string|asplaintext|force)\b){0,4}\s+"
              r"(?:\"(?!\$[\w.:]+\")([^\"\n]{1,200})\"|'([^'\n]{1,200})'|([^\s$()\"'-][^\s)]{0,200}))",
              "convertto-securestring"),
+    _command(r"(?:\"([^\"\n]{1,200})\"|'([^'\n]{1,200})'|(?<![\w$)\"'])(?!\$)([^\s$()\"'|]{1,200}))"
+             r"[ \t]*\|[ \t]*convertto-securestring",
+             "convertto-securestring"),
+    _command(rf"/v[ \t]+\S{{0,40}}(?:password|passwd|pwd)[^\n]{{0,60}}?[ \t]/d[ \t]+{_ARG}", "/v "),
+    _command(rf"(?<!\S)(?:requirepass|masterauth)[ \t]+{_ARG}", "requirepass", "masterauth"),
+    _command(r"\bjdbc:oracle:\w{2,8}:[\w.]{1,64}/([^\s@/]{1,200})@", "jdbc:oracle"),
+    _command(r"\bmslaps-password\b[^\n]{0,200}?\"p\"[ ]*:[ ]*\"([^\"\n]{1,200})\"",
+             "mslaps-password"),
+    _command(r"\b(?:u|un|usr|user|uid|login)[ \t]{0,2}[:=][ \t]{0,2}[^\s,;]{1,64}[,;]?[ \t]{1,4}"
+             rf"p(?:w|wd)?[ \t]{{0,2}}[:=][ \t]{{0,2}}{_ARG}", "p:", "p=", "p :", "p =", wary=True),
+    _command(r"\b(?:the|her|his|my|your|their|new|second) code(?: is| was| reads|:)[ \t]{1,2}"
+             r"(\d{3}[ -]?\d{3})(?![\w-]|[.,]\d)", " code", kind="one-time code"),
     _command(r"(?:networkcredential|pscredential)\]?[^\n(]{0,20}\(\s*[\"'][^\"'\n]{0,100}[\"']\s*,\s*"
              r"[\"']([^\"'\n]{1,200})[\"']", "credential"),
     _command(rf"\bslmgr(?:\.vbs)?\s+[/-]ipk\s+{_ARG}", "slmgr", kind="licence key"),

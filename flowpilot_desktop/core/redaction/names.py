@@ -27,10 +27,11 @@ _PASSWORDS = _any(
     "has[łl][oa]", "senhas?", "palavra-passe", "l(?:ö|o\u0308|o)senord(?:et)?",
     "adgangskode[nr]?", "passord(?:et)?", "salasanat?", "jelsz(?:ó|o)", "parolă", "geslo",
     "lozinka", "парол[ья]", "κωδικός(?: πρόσβασης)?", "şifre", "パスワード", "密码", "密碼",
-    "비밀번호", "p a s s w o r d", r"p\.a\.s\.s\.w\.o\.r\.d", "identified by", "auth-user-pass",
+    "비밀번호", "admpwd", "p a s s w o r d", r"p\.a\.s\.s\.w\.o\.r\.d", "identified by",
+    "auth-user-pass",
 )  # fmt: skip
 _SHORT_PASSWORDS = _any(
-    "root ?pw", "pwd", "pw", "pass", "mdp", "heslo", "clave", "sifre", "kodeord"
+    "root ?pw", "pwd", "pw", "pass", "laps", "mdp", "heslo", "clave", "sifre", "kodeord"
 )
 _CODE_SENDERS = _any(
     "verification", "security", "confirmation", "one[- ]time", "otp", "mfa", "2fa", "sms",
@@ -52,8 +53,9 @@ _GROUPS = {
     ) + "(?![-_ ](?:secret|seed|key|setup))",
     "backup": _LEFT + _any("backup", "recovery", "emergency", "scratch") + "[- ]codes?",
     "pin": _LEFT + _any(
+        "(?:alarm|safe|door|gate|keypad|entry|lock|disarm|sim|voicemail|mailbox|copier|printer)"
+        "[- ](?:code|pin|combination)",
         "pin(?:'s|[- ]?(?:code|number))?", "puk2?", "alarm",
-        "(?:alarm|safe|door|gate|keypad|entry|lock|disarm)[- ](?:code|pin)",
     ),
     "seed": _LEFT + _any(
         "(?:totp|otp|mfa|2fa|authenticator|hotp)[- _](?:secret|seed|key|setup key)",
@@ -115,7 +117,8 @@ _KINDS = {
 }
 # Every name contains one of these.
 _CORES = (
-    "pass", "pw", "api", "alarm", "kennw", "mdp", "contrase", "clave", "wachtwoord", "parol",
+    "pass", "pw", "laps", "combination", "api", "alarm", "kennw", "mdp", "contrase", "clave",
+    "wachtwoord", "parol",
     "haslo", "hasla", "hasło", "hasła", "senha", "senord", "adgangskode", "kodeord", "salasana",
     "jelsz", "geslo",
     "lozinka", "heslo", "парол", "κωδικ", "şifre", "sifre", "パスワード", "密码", "密碼",

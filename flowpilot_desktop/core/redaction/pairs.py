@@ -31,10 +31,38 @@ _PAIR = re.compile(
     r"|[ \t]-[ \t]|,[ \t]|[ \t]{1,4}(?:pw|pass|pwd|password)[ \t]{1,2})"
 )
 _TIGHT_GAPS = ("/", "//", "|", ":")
+# Passwords that devices leave the factory with; none looks like one.
+_FACTORY = frozenset(
+    """
+    1234 12345 123456 12345678 0000 1111 admin password calvin raspberry ubnt toor changeme letmein
+    public private default root 888888 9999 motorola epicrouter
+    """.split()  # noqa: SIM905 - a list of words reads best as words
+)
+_MAIL = re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4}")
 _KNOWN_USER = re.compile(
     r"(?<![\w./\\@-])(?:root|admin|administrator|sa|guest|support|pi|ubnt|cisco|user|ubuntu"
     r"|sysadmin|manager|operator|oracle|postgres|localadmin|tadmin|svc[_-]\w{1,24}"
     r"|[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64}){1,4})(?:[ ]{0,2}//?[ ]{0,2}|:)(?=\S)"
+)
+_WORD_AROUND = re.compile(r"default|login|log in|cred|pass|pw|factory|werks|standard|still|root/")
+# What people say before they give a password away without calling it one.
+_INTRO = re.compile(
+    r"(?<![^\W\d_])(?:us(?:e|es|ed|ing)|tr(?:y|ied)|typed?|type in|enter(?:ed)?"
+    r"|g(?:a|i)ve(?: (?:him|her|them|me|us))?(?: the)?|told (?:him|her|them)"
+    r"|temp(?:orary)?(?: one)?(?: is|:)|it'?s|it is|is now|maybe|(?:nimm|nutze|benutze|mit)"
+    r"|admin(?:istrator)?|root|login|user)[ \t]{1,3}[(\"']?(?=\S{7,40})"
+)
+_INTRO_CORES = (
+    "use", "using", "try", "tried", "type", "enter", "gave", "give", "told ", "temp", "it's ",
+    "its ", "it is ", "is now ", "maybe ", "nimm ", "nutze ", "mit ", "admin", "root ", "login ",
+)  # fmt: skip
+_LONGEST_SPOKEN = 32
+# Products with a year, numbered things, functions in a module, cells of a sheet
+_MADE_NAME = re.compile(
+    r"(?:server|office|windows|win|outlook|exchange|sql|sharepoint|acrobat|word|excel|teams|edge"
+    r"|chrome|project|visio|access|autocad|sage|quickbooks|vs|ipv)\d+\W*|[a-z]+#\d+\W?"
+    r"|[a-z_]\w*!(?:\$?[a-z]{1,3}\$?\d+(?::\S*)?|\w+\+0x[0-9a-f]+)|\S*~\d\S*|[\d.]+\S{0,4}",
+    re.IGNORECASE,
 )
 _CHANGE = re.compile(r"(?<![^\W\d_])(?:(?:re)?set|changed?)(?: [\w.-]{1,24}){0,3}? to:? ")
 _TOKEN = re.compile(r"\S{6,160}")
@@ -59,8 +87,32 @@ def found(reading: Reading, sign_ins: Sequence[re.Match[str]]) -> Iterator[Span]
                 yield value.start, value.end, "password"
     for user in _KNOWN_USER.finditer(folded):
         value = value_at(plain, user.end())
-        if value is not None and _is_second_half(plain[value.start : value.end]):
+        if value is None:
+            continue
+        text = plain[value.start : value.end]
+        is_factory = text.casefold() in _FACTORY and _WORD_AROUND.search(
+            folded, max(0, user.start() - 60), value.end + 60
+        )
+        if is_factory or _is_second_half(text):
             yield value.start, value.end, "password"
+    yield from _introduced(reading)
+
+
+def _introduced(reading: Reading) -> Iterator[Span]:
+    """Yield words that only a password looks like, after what is said when one is given."""
+    plain, folded = reading.plain, reading.folded
+    for low, high in reading.windows(_INTRO_CORES, 12, 80):
+        for intro in _INTRO.finditer(folded, low, high):
+            value = value_at(plain, intro.end())
+            if value is None or value.end - value.start > _LONGEST_SPOKEN:
+                continue
+            text = plain[value.start : value.end]
+            if (
+                values.is_hard_mixture(text, 7)
+                and any(map(str.isdigit, text))
+                and not _MADE_NAME.fullmatch(text)
+            ):
+                yield value.start, value.end, "password"
 
 
 def near(
@@ -119,7 +171,7 @@ def _second_half(plain: str, folded: str, end: int, kind: str) -> Iterator[Span]
     if pair is None or value is None:
         return
     text = plain[value.start : value.end]
-    is_tight = pair["gap"].strip(" ,\t") in _TIGHT_GAPS
+    is_tight = pair["gap"].strip(" ,\t") in _TIGHT_GAPS or _MAIL.fullmatch(pair["user"])
     if _is_second_half(text) if is_tight else values.is_hard_mixture(text):
         yield value.start, value.end, kind
 

@@ -34,7 +34,7 @@ _ELEMENT = (
 )
 _SET = (
     r"(?:(?:has|had|have) been |was |is |got |gets |to be )?(?:just |now |back )?(?:(?:re)?set"
-    r"|changed|updated|geändert|zurückgesetzt)(?: back)? (?:to|auf|in|zu)"
+    r"|changed|updated|geändert|zurückgesetzt)(?: [^\W\d_]{2,12}){0,3}? (?:to|auf|in|zu)"
 )
 _IS = (
     r"(?:is|was|are|will be|should be|must be|ist|war|lautet|lautete|est|était|è|é|era|är|je|jest"
@@ -42,7 +42,7 @@ _IS = (
     r"|again|set to|simply|nu|jetzt|noch|maintenant|ahora|adesso|nog|teraz|only|back to|changed to"
     r"|reset to|also))?"
 )
-_LOOSELY_IS = r"(?:to|on|es|er|fue|og|nu|auf|stands|as)(?: nu)?"
+_LOOSELY_IS = r"(?:to|of|on|es|er|fue|og|nu|auf|stands|as)(?: nu)?"
 _PREPOSITION = (
     r"(?:for|on|of|to|at|from|in|by|behind|under|vom|von|für|im|in|auf|zum|zur|des|der|du|de|del"
     r"|da|do|dos|das|di|della|pour|per|para|van|voor|op|av|för|til|till|na|dla|от|для|au|sur"
@@ -59,6 +59,12 @@ _STRICT_TAIL = re.compile(_QUALIFIER + r"[^\n:=;.!?\"<>→\x00]{0,70}[:=→][ \t
 _STATED_FAR = re.compile(
     _QUALIFIER + rf"[ \t]{{0,4}}{_PREPOSITION}[ \t][^\n:=;!?<>\x00]{{1,60}}?[ \t]"
     rf"(?:(?P<set>{_SET})|(?P<is>{_IS})|(?P<loose>es|er|to))[ \t]*:?[ \t]{{1,4}}"
+)
+# "the secret for the NPS client: giraffe", and nothing more on the line
+_LAST_WORD = re.compile(
+    _QUALIFIER + rf"[ \t]{{1,4}}{_PREPOSITION}[ \t][^\n:=;.!?\"<>\x00]{{1,50}}?"
+    r"(?<!user)(?<!username)(?<!account)(?<!name)(?<!login)(?<!mailbox)(?<!benutzer)(?<!konto)"
+    r"[ \t]{0,2}:[ \t]{1,4}(?=[^\s]{4,40}[ \t\r]*(?:\n|\Z))"
 )
 _STATED_IN_CLAUSE = re.compile(
     _QUALIFIER
@@ -91,6 +97,11 @@ _FORMS["recovery"] = _FORMS["licence"]
 _BACKUP_CODE = re.compile(
     r"(?<![\w-])(?=[a-z0-9-]{0,20}\d)[a-z0-9]{4,10}(?:-[a-z0-9]{3,10}){0,4}(?![\w-])"
 )
+_GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
+_CODE_LINE = re.compile(
+    r"\n[ \t*-]{0,8}([a-z0-9]{4,10}(?:[ -][a-z0-9]{3,10}){0,3})(?=[ \t\r]*(?:\n|\Z))"
+)
+_CODE_LIST = re.compile(rf"[ \t]*:?[ \t\r]*(?:{_CODE_LINE.pattern}[ \t\r]*){{1,20}}")
 _MEASURE = re.compile(
     r"\W?(?:char|digits?\b|zeichen|days?|times|attempts?|minutes?|is not|errors?)"
 )
@@ -147,6 +158,9 @@ def _around(plain: str, folded: str, name: Name) -> Iterator[Span]:
         line = _REST.match(folded, name.end)
         for match in _BACKUP_CODE.finditer(folded, name.end, line.end() if line else name.end):
             yield *match.span(), name.kind
+        listed = _CODE_LIST.match(folded, name.end)
+        for match in _CODE_LINE.finditer(folded, name.end, listed.end() if listed else name.end):
+            yield *match.span(1), name.kind
     elif name.group in _FORMS:
         yield from _of_a_form(folded, name)
     elif name.group in ("phrase", "content"):
@@ -194,7 +208,7 @@ def _attempts(  # noqa: C901 - one small rule for each form
     is_password = name.group in ("password", "wifi")
 
     def strong(value: str, _after: str) -> bool:
-        if folded.startswith("pass", name.start) and name.end - name.start == len("pass"):
+        if folded[name.start : name.end] == "pass" and folded[name.start - 1] not in "_-.":
             return values.is_mixture(value)  # "pass: 14, fail: 2"
         if is_password:
             return len(value) > 1 and not values.is_talk(value)
@@ -229,6 +243,7 @@ def _attempts(  # noqa: C901 - one small rule for each form
     spoken: list[tuple[re.Pattern[str], _Accepts]] = [
         (_STATED, stated(_STATED)),
         (_STRICT_TAIL, mixture),
+        (_LAST_WORD, values.is_stated if is_password or name.group == "secret" else mixture),
         (_STATED_FAR, stated(_STATED_FAR)),
         (_STATED_IN_CLAUSE, mixture),
         (_BARE, bare),
@@ -273,8 +288,7 @@ def _on_next_line(plain: str, folded: str, name: Name) -> Span | None:
 def _of_a_form(folded: str, name: Name) -> Iterator[Span]:
     """Yield a code, PIN, seed or licence key: what has that form, and stands right there."""
     patterns = [_STRONG, _STATED, _STRICT_TAIL, _STATED_FAR]
-    is_common = name.group == "pin" and folded.startswith(("pin", "alarm"), name.start)
-    if not is_common or folded.startswith("'s", name.end - 2):
+    if folded[name.start : name.end] not in ("pin", "alarm"):
         patterns.append(_BARE)
     for pattern in patterns:
         separator = pattern.match(folded, name.end)
@@ -285,6 +299,7 @@ def _of_a_form(folded: str, name: Name) -> Iterator[Span]:
         if (
             match is not None
             and not values.is_talk(match[0])
+            and not _GUID.fullmatch(match[0])
             and not _MEASURE.match(folded, match.end())
         ):
             yield *match.span(), name.kind
@@ -305,7 +320,12 @@ def _community(plain: str, folded: str, name: Name) -> Iterator[Span]:
         if text.lower() in _COMMUNITY_TALK or values.is_talk(text):
             continue
         needs_mixture = pattern in (_BARE, _STRICT_TAIL)
-        if values.is_mixture(text, 4) if needs_mixture else not values.is_plain_word(text):
+        is_of_snmp = folded[name.start : name.end] != "community"
+        if (
+            values.is_mixture(text, 4)
+            if needs_mixture
+            else is_of_snmp or not values.is_plain_word(text)
+        ):
             yield value.start, value.end, name.kind
             return
 

@@ -54,7 +54,8 @@ _MASKED = re.compile(r"[*\u2022\u25cf\u2217#.\-_\x00]+|x{4,}|\?+")
 _REFERENCE = re.compile(
     r"\$\w+(?:[.:]\w+)*|\$?\{[^}]*\}+|\$\([^)]*\)?|//\S*"
     r"|%(?:[^\W\d]+|(?-i:[A-Z\d_]+))%|<[^<>]*>|\{\{.*|\[[^\[\]]*\]|\([^()]*\)?"
-    r"|\$env:\w+|@\w+@|__\w+__|null|none|nil|undefined|os\.environ\S*|process\.env\S*",
+    r"|\$env:\w+|@\w+@|__\w+__|[a-z_]\w*(?:\.\w+)*\([^)]*\)?"
+    r"|(?:convertto|convertfrom|get|read|new|import)-[a-z]+|hk(?:lm|cu|cr|u|cc|ey_\w+)[:\\]\S*|null|none|nil|undefined|os\.environ\S*|process\.env\S*",
     re.IGNORECASE,
 )
 _LETTER = re.compile(r"[^\W\d_]")
