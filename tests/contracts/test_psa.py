@@ -194,6 +194,16 @@ async def test_search_finds_by_number_summary_and_company(company, by):
         assert len(page.tickets) == 1
 
 
+async def test_search_finds_a_project_ticket_by_its_number(company):
+    number = company.project_ticket
+    page = await company.psa.search(TicketQuery(text=f"#{number}", scope=TicketScope.ALL))
+    assert [(ticket.id, ticket.kind) for ticket in page.tickets] == [(number, RecordKind.PROJECT)]
+    mine = TicketQuery(text=number, scope=TicketScope.MINE, member_identifier="tortega")
+    assert (await company.psa.search(mine)).tickets == ()
+    elsewhere = TicketQuery(text=number, scope=TicketScope.ALL, board="No such board")
+    assert (await company.psa.search(elsewhere)).tickets == ()
+
+
 async def test_search_finds_by_contact(company):
     contact = (await company.psa.ticket(company.ticket)).contact.name
     page = await company.psa.search(TicketQuery(text=contact.split()[-1].upper()))

@@ -9,7 +9,7 @@ import pytest
 from flowpilot_desktop.core.errors import PsaForbidden, PsaNotFound, PsaUnreachable
 from flowpilot_desktop.core.push import PushKind
 from flowpilot_desktop.core.ticket import TEXT_LIMIT, RecordKind
-from flowpilot_desktop.psa.connectwise import ConnectWisePsa
+from flowpilot_desktop.psa.connectwise import ConnectWisePsa, wire
 from tests.psa.conftest import CONNECTION, KEYS
 from tests.simulators.connectwise import ConnectWiseSite
 from tests.simulators.exchange import answered, delayed, dropped, hanging, html
@@ -168,6 +168,40 @@ async def test_a_moved_ticket_shows_its_board_at_that_moment(psa, site):
     site.move(1005, board=2)
     ticket = await psa.ticket(TICKET)
     assert (ticket.board.name, ticket.status.name) == ("Network & Security", "New")
+
+
+async def test_a_ticket_that_became_a_project_ticket_is_found_again(psa, site):
+    assert (await psa.ticket(TICKET)).kind is RecordKind.SERVICE
+    site.tables.tickets[1005]["recordType"] = "ProjectTicket"
+    assert (await psa.ticket(TICKET)).kind is RecordKind.PROJECT
+    assert (await psa.context(TICKET)).missing == ()
+    site.tables.tickets[1005]["recordType"] = "ServiceTicket"
+    assert (await psa.ticket(TICKET)).kind is RecordKind.SERVICE
+
+
+async def test_hundreds_of_configurations_are_all_hydrated_in_short_addresses(psa, site):
+    front = site.tables.configurations[801]
+    many = range(700_001, 700_451)
+    for ident in many:
+        site.tables.configurations[ident] = {**front, "id": ident, "name": f"PC-{ident}"}
+    ticket_id = site.add_ticket(summary="Patch them all", configurations=list(many))
+    context = await psa.context(str(ticket_id))
+    assert context.missing == ()
+    assert [device.id for device in context.configurations] == list(many)
+    assert all(device.type for device in context.configurations)
+    assert max(len(request.target) for request in site.requests) < wire.URL_LIMIT
+
+
+async def test_of_thousands_of_notes_the_first_and_the_newest_are_kept_and_it_is_said(psa, site):
+    """An alert that repeats itself writes a note each time."""
+    for number in range(2_000):
+        site.add_note(1005, f"Alert {number}", internalAnalysisFlag=True)
+    site.add_note(1005, "The client calls.", detailDescriptionFlag=True)
+    context = await psa.context(TICKET)
+    assert [note.text for note in context.notes[-2:]] == ["Alert 1999", "The client calls."]
+    assert len({note.id for note in context.notes}) == len(context.notes)
+    assert context.ticket.description.startswith("Labels pile up")
+    assert context.missing == ("older notes",)
 
 
 # Bad input

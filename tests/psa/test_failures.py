@@ -325,6 +325,23 @@ async def test_a_missing_right_is_named(psa, site):
     assert "Service Desk → Service Tickets: Inquire" in {check.fix for check in found.checks}
 
 
+async def test_the_rights_to_project_tickets_are_named_too(psa, site):
+    for method in ("GET", "POST", "PATCH"):
+        site.deny(method, "project/tickets")
+    found = await psa.self_test()
+    assert {check.what: check.fix for check in found.checks if not check.passed} == {
+        "Read project tickets": "Project → Project Tickets: Inquire",
+        "Add notes to project tickets": "Project → Project Tickets: Add",
+        "Change status of project tickets": "Project → Project Tickets: Edit",
+    }
+
+
+async def test_a_pause_asked_for_at_the_first_contact_is_waited_for(psa, site):
+    limit = Response(429, b"", {"retry-after": "5"})
+    site.faults.plan(Fault(stored=False, response=limit), path="companyinfo")
+    assert (await psa.ticket(TICKET)).id == TICKET
+
+
 async def test_the_self_test_stores_nothing(psa, site):
     before = repr(site.tables)
     await psa.self_test()

@@ -48,7 +48,7 @@ from flowpilot_desktop.psa.connectwise import conditions, reading
 from flowpilot_desktop.psa.connectwise.paging import Page, all_rows, rows_above
 from flowpilot_desktop.psa.connectwise.permissions import role_row
 from flowpilot_desktop.psa.connectwise.reading import Record
-from flowpilot_desktop.psa.connectwise.tickets import TicketReader, all_of, checked_id
+from flowpilot_desktop.psa.connectwise.tickets import TicketReader, all_of, checked_id, is_ticket_id
 from flowpilot_desktop.psa.connectwise.wire import Wire
 from flowpilot_desktop.psa.matching import is_found
 from flowpilot_desktop.psa.registry import PsaKeys
@@ -86,10 +86,10 @@ class ConnectWisePsa:
         can be stored.
         """
         member = await self.me()
-        nowhere = f"service/tickets/{_NOWHERE}"
+        nowhere, project = (f"{kind}/tickets/{_NOWHERE}" for kind in _CHARGE_TYPES)
         tries: list[tuple[str, str, str, Any]] = [
             ("Read tickets", "GET", "service/tickets", None),
-            ("Read project tickets", "GET", f"project/tickets/{_NOWHERE}", None),
+            ("Read project tickets", "GET", project, None),
             ("Read companies", "GET", "company/companies", None),
             ("Read contacts", "GET", "company/contacts", None),
             ("Read configurations", "GET", "company/configurations", None),
@@ -101,6 +101,8 @@ class ConnectWisePsa:
             ("Add notes", "POST", f"{nowhere}/notes", {"text": ""}),
             ("Add time entries", "POST", "time/entries/defaults", {"chargeToId": _NOWHERE}),
             ("Change status", "PATCH", nowhere, []),
+            ("Add notes to project tickets", "POST", f"{project}/notes", {"text": ""}),
+            ("Change status of project tickets", "PATCH", project, []),
         ]
         answers = await all_of(
             self._wire.probe(method, path, body, **({"pageSize": "1"} if method == "GET" else {}))
@@ -169,11 +171,16 @@ class ConnectWisePsa:
         if filters := conditions.for_query(query, mine):
             params["conditions"] = filters
         page = Page.of(await self._wire.find("service/tickets", params))
+        found = [(record, RecordKind.SERVICE) for record in page.rows]
+        number = query.text.strip().removeprefix("#")
+        if query.page <= 1 and is_ticket_id(number) and not page.holds(int(number)):
+            record = await self._tickets.project_record(number)
+            found += [(record, RecordKind.PROJECT)] if record is not None else []
         tickets = []
-        for record in page.rows:
+        for record, kind in found:
             if query.scope is TicketScope.MINE and not _is_assigned(record, mine):
                 continue
-            ticket = self._tickets.read(record, RecordKind.SERVICE)
+            ticket = self._tickets.read(record, kind)
             if is_found(ticket, query):
                 tickets.append(ticket)
         tickets.sort(key=lambda ticket: int(ticket.id), reverse=True)

@@ -40,6 +40,10 @@ class Page:
             raise PsaUnreachable("ConnectWise answered with something else than a list.")
         return cls(said, 'rel="next"' in answer.headers.get("link", ""))
 
+    def holds(self, ident: int) -> bool:
+        """Tell whether a record with this number is on the page."""
+        return any(reading.number(row.get("id")) == ident for row in self.rows)
+
 
 async def all_rows(
     wire: Wire,

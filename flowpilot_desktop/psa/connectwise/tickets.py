@@ -51,7 +51,7 @@ _RELATED_LOOKED_AT = 50
 _PART_SECONDS = 25.0
 _NOTES_PAGE = 250
 _NOTES_PAGES = 4
-_MANY = 1_000
+_IDS_AT_A_TIME = 100  # what an address has room for
 _TICKET_ID = re.compile(r"[1-9]\d{0,9}", re.ASCII)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -93,14 +93,12 @@ class TicketReader:
     async def ticket(self, ticket_id: str) -> Ticket:
         """Return one ticket's own fields as they are now; its description is in a note."""
         record, kind = await self._record(ticket_id)
-        path = f"{kind}/tickets/{ticket_id}/notes"
         try:
-            params = {"conditions": "detailDescriptionFlag = True", "orderBy": "id asc"}
-            notes = Page.of(await self._wire.read(path, params)).rows
+            description = _description(_as_notes(await self._discussion(kind, ticket_id)))
         except PsaError as error:
             log.info("A ticket's description could not be read: %s", type(error).__name__)
-            notes = []
-        return self.read(record, kind, _description(_as_notes(notes)))
+            description = ""
+        return self.read(record, kind, description)
 
     async def context(self, ticket_id: str) -> TicketContext:
         """Return all that belongs to a ticket; parts that fail are named in ``missing``."""
@@ -136,6 +134,8 @@ class TicketReader:
             references.cancel()
             await asyncio.gather(references, return_exceptions=True)
         described = replace(ticket, description=_description(notes.result()))
+        if len(notes.result()) >= _NOTES_PAGE * _NOTES_PAGES:
+            missing.append("older notes")
         return TicketContext(
             connection_id=self._connection_id,
             ticket=described,
@@ -154,8 +154,9 @@ class TicketReader:
     async def _record(self, ticket_id: str) -> tuple[Record, RecordKind]:
         """Return a ticket as ConnectWise has it; a project ticket is looked for elsewhere."""
         checked_id(ticket_id)
-        known = self._kinds.get(ticket_id)
-        kinds = (known,) if known else (RecordKind.SERVICE, RecordKind.PROJECT)
+        kinds = [RecordKind.SERVICE, RecordKind.PROJECT]
+        if self._kinds.get(ticket_id) is RecordKind.PROJECT:
+            kinds.reverse()  # it may have become the other meanwhile
         for kind in kinds:
             try:
                 record = await self._wire.record(f"{kind}/tickets/{ticket_id}")
@@ -164,7 +165,7 @@ class TicketReader:
                     raise
                 continue
             except PsaForbidden:
-                if kind is RecordKind.PROJECT and known is None:
+                if kind is RecordKind.PROJECT and kind is kinds[-1]:
                     break  # without a right to projects it may as well not exist
                 raise
             if str(reading.number(record.get("id"))) != ticket_id:
@@ -177,6 +178,18 @@ class TicketReader:
             hint="If it is a project ticket, the API member's role needs "
             "“Project → Project Tickets: Inquire”.",
         )
+
+    async def project_record(self, ticket_id: str) -> Record | None:
+        """Return a project ticket, None without one that these keys may see: no list has them."""
+        try:
+            return await self._wire.record(f"{RecordKind.PROJECT}/tickets/{checked_id(ticket_id)}")
+        except PsaError:
+            return None
+
+    async def _discussion(self, kind: RecordKind, ticket_id: str) -> list[Record]:
+        """Return the first notes of a ticket's discussion, its description among them."""
+        params = {"conditions": "detailDescriptionFlag = True", "orderBy": "id asc"}
+        return Page.of(await self._wire.read(f"{kind}/tickets/{ticket_id}/notes", params)).rows
 
     async def _company(self, ticket: Ticket) -> Company:
         if not ticket.company.id:
@@ -209,7 +222,10 @@ class TicketReader:
         return _site(ticket)
 
     async def _notes(self, ticket: Ticket) -> tuple[TicketNote, ...]:
-        """Return the notes with those of time entries and child tickets, oldest first."""
+        """Return the notes with those of time entries and child tickets, oldest first.
+
+        Of more than can be read, these are the newest, and the ticket's description.
+        """
         start = f"{ticket.kind}/tickets/{ticket.id}"
         try:
             found = await self._pages_of_notes(f"{start}/allNotes")
@@ -217,14 +233,23 @@ class TicketReader:
             if error.status not in (400, 403, 404, 405):
                 raise
             found = await self._pages_of_notes(f"{start}/notes")
+        if len(found) >= _NOTES_PAGE * _NOTES_PAGES:
+            known = {row.get("id") for row in found if row.get("noteType") != "TimeEntryNote"}
+            found += [
+                row
+                for row in await self._discussion(ticket.kind, ticket.id)
+                if row.get("id") not in known
+            ]
         return _as_notes(found)
 
     async def _pages_of_notes(self, path: str) -> list[Record]:
-        return await all_rows(self._wire, path, {}, page_size=_NOTES_PAGE, page_limit=_NOTES_PAGES)
+        newest_first = {"orderBy": "id desc"}
+        return await all_rows(
+            self._wire, path, newest_first, page_size=_NOTES_PAGE, page_limit=_NOTES_PAGES
+        )
 
     async def _configuration_references(self, ticket: Ticket) -> list[Record]:
-        path = f"{ticket.kind}/tickets/{ticket.id}/configurations"
-        return Page.of(await self._wire.read(path, {"pageSize": str(PAGE_SIZE)})).rows
+        return await all_rows(self._wire, f"{ticket.kind}/tickets/{ticket.id}/configurations", {})
 
     async def _configurations(
         self, references: asyncio.Future[list[Record]]
@@ -234,11 +259,19 @@ class TicketReader:
         bare = {device.id: device for device in _bare(references)}
         if not bare:
             return ()
-        answer = await self._wire.read(
-            "company/configurations",
-            {"conditions": conditions.one_of("id", bare), "pageSize": str(_MANY)},
+        idents = list(bare)
+        answers = await all_of(
+            self._wire.read(
+                "company/configurations",
+                {
+                    "conditions": conditions.one_of("id", idents[start : start + _IDS_AT_A_TIME]),
+                    "pageSize": str(_IDS_AT_A_TIME),
+                },
+            )
+            for start in range(0, len(idents), _IDS_AT_A_TIME)
         )
-        full = {c.id: c for c in map(reading.configuration, Page.of(answer).rows)}
+        rows = [row for answer in answers for row in Page.of(answer).rows]
+        full = {c.id: c for c in map(reading.configuration, rows)}
         return tuple(full.get(ident, device) for ident, device in bare.items())
 
     async def _related(

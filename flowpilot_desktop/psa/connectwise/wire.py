@@ -298,15 +298,17 @@ class Wire:
         tries = 0
         while True:
             await self._wait_for_limit()
-            api = await self._address()
             tries += 1
             try:
+                api = await self._address()
                 with translated(writing=False):
                     answer = await self._exchange(
                         method, api.base + path, params=params, body=body, headers=extra
                     )
-            except PsaUnreachable as error:
-                if tries >= _READ_TRIES or not isinstance(error.__cause__, _WORTH_A_TRY):
+            except PsaNotSent as error:  # a pause may be asked for by companyinfo, too
+                is_pause = isinstance(error, PsaRateLimited)
+                is_hiccup = is_pause or isinstance(error.__cause__, _WORTH_A_TRY)
+                if tries >= _READ_TRIES or not is_hiccup:
                     raise
                 await self._sleep(_BACKOFF_SECONDS[tries - 1])
                 continue
