@@ -167,7 +167,10 @@ def _path(source: NoteSource) -> Iterator[str]:
         yield STEPS_LEFT_OUT
         return
     steps = [
-        step for step in sorted(source.steps, key=lambda step: step.number) if not step.is_open
+        step
+        for step in sorted(source.steps, key=lambda step: step.number)
+        # A briefing that was filled in late is for the handler, and no step of the diagnosis.
+        if not step.is_open and not (step.corrects and isinstance(step.body, Briefing))
     ]
     if not steps:
         yield "No diagnostic steps were recorded."

@@ -90,6 +90,8 @@ class HandOff:
     hypotheses: tuple[Hypothesis, ...] = ()
     next_steps: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
+    is_briefed: bool = False
+    """Whether the fast model has added its words; else whoever picks it up asks for them."""
 
 
 class OperationKind(StrEnum):

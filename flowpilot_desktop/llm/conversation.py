@@ -188,6 +188,8 @@ def _in_order(record: Record) -> Iterator[Step | TicketRead | Pause]:
 
 def _step_turns(step: Step, numbers: Mapping[str, int], pen: Pen) -> Iterator[Turn]:
     if isinstance(step.body, Briefing):
+        if step.corrects:
+            return  # words that came late; a mind knows the steps that they were made of
         yield Turn(Speaker.APP, pen.write(wording.taken_over(step, step.body)))
     elif step.source is Source.CLAUDE:
         yield Turn(Speaker.MODEL, pen.write_json(wording.card(step, numbers)))

@@ -177,6 +177,7 @@ def with_briefing(
         *suggested,
         *(text for text in hand_off["next_steps"] if text not in suggested),
     ]
+    hand_off["is_briefed"] = True
     return {**package, "hand_off": hand_off}
 
 

@@ -28,6 +28,7 @@ from flowpilot_desktop.core.escalation import (
 )
 from flowpilot_desktop.core.happening import Happening, HappeningKind
 from flowpilot_desktop.core.lifecycle import Verb, moved
+from flowpilot_desktop.core.ports import BriefingDraft
 from flowpilot_desktop.core.redaction import Redactor
 from flowpilot_desktop.core.session import (
     Briefing,
@@ -119,7 +120,9 @@ class Taking:
         times = (*package.billed, *added.billed)
         await self._sessions.ledger.know(row.session_id, times, but=self._sessions.me.id)
         await self._store.remember("last_session", row.session_id)
-        self._share.background.begin(self._catch_up(row.session_id))
+        self._share.background.begin(
+            self._catch_up(row.session_id, is_briefed=package.hand_off.is_briefed)
+        )
         return records
 
     async def _arrived(
@@ -224,37 +227,51 @@ class Taking:
 
     # Afterwards
 
-    async def _catch_up(self, session_id: str) -> None:
+    async def _catch_up(self, session_id: str, *, is_briefed: bool) -> None:
         """Fetch the ticket anew, and let the fast model add what the package came without."""
         session = await self._sessions.session(session_id)
         if session.ticket_id and session.connection_id:
             with suppress(FlowPilotError):
                 await self._intakes.refresh_ticket(session_id)
-        steps = await self._store.steps(session_id)
-        card = next((step for step in reversed(steps) if isinstance(step.body, Briefing)), None)
-        if card is None or not card.is_open:
-            return
-        assert isinstance(card.body, Briefing)
-        if card.body.next_steps:
+        if is_briefed:
             return
         draft, spent = await self._writer.draft(session_id, session.escalation_reason)
         async with self._sessions.exclusive(session_id):
-            latest = {step.id: step for step in await self._store.steps(session_id)}.get(card.id)
-            records: list[Record] = [*spent]
-            if draft is not None and latest is not None and latest.is_open:
-                added = tuple(Hypothesis(text, 0.0) for text in draft.hypotheses)
-                known = {item.text for item in card.body.hypotheses}
-                body = replace(
-                    card.body,
-                    next_steps=draft.next_steps,
-                    hypotheses=(
-                        *card.body.hypotheses,
-                        *(one for one in added if one.text not in known),
-                    ),
-                )
-                records.append(replace(latest, body=body))
-            await self._store.save(*records)
+            filled = () if draft is None else await self._filled_in(session_id, draft)
+            await self._store.save(*spent, *filled)
         self._sessions.changed(session_id)
+        self._share.wake()
+
+    async def _filled_in(self, session_id: str, draft: BriefingDraft) -> tuple[Record, ...]:
+        """Return the briefing with the model's words; one that was answered gets a correction."""
+        session = await self._sessions.session(session_id)
+        steps = await self._store.steps(session_id)
+        card = next((step for step in reversed(steps) if isinstance(step.body, Briefing)), None)
+        if card is None or not self._share.is_held(session) or session.status.is_final:
+            return ()
+        assert isinstance(card.body, Briefing)
+        known = {item.text for item in card.body.hypotheses}
+        body = replace(
+            card.body,
+            next_steps=tuple(dict.fromkeys((*draft.next_steps, *card.body.next_steps))),
+            hypotheses=(
+                *card.body.hypotheses,
+                *(Hypothesis(text, 0.0) for text in draft.hypotheses if text not in known),
+            ),
+        )
+        if card.is_open:
+            return (replace(card, body=body),)
+        now = self._sessions.clock.now()
+        late = replace(
+            card,
+            id=new_id(),
+            number=max(step.number for step in steps) + 1,
+            body=body,
+            created_at=now,
+            answered_at=now,
+            corrects=card.id,
+        )
+        return (late, *self._share.told(session, late))
 
 
 def _briefing(row: Escalation, hand_off: HandOff, steps: tuple[Step, ...]) -> Briefing:
