@@ -43,7 +43,7 @@ _COMMANDS = (
     _command(
         r"\b(?:psexec(?:64)?|paexec|sshpass|plink|pscp|psftp|putty|winexe|certutil|docker|podman"
         r"|az|helm|mysql\w*|mariadb|evil-winrm|nxc|crackmapexec|mosquitto_\w+)(?:\.exe)?\b"
-        rf"[^\n]{{0,300}}?\s-{{1,2}}(?:p|pw|pass|password)(?:\s+|=)(?![-*]|\d{{2,5}}\s){_ARG}",
+        rf"[^\n]{{0,300}}?\s-{{1,2}}(?:p|pw|pass|password)(?:\s+|=)(?![-*]|[\d.:]{{2,30}}(?:/\w+)?\s){_ARG}",
         "psexec", "paexec", "sshpass", "plink", "pscp", "psftp", "putty", "certutil", "docker",
         "podman", "az ", "helm", "winexe", "evil-winrm", "nxc", "crackmapexec", "mosquitto_",
     ),
@@ -82,17 +82,19 @@ _COMMANDS = (
     _command(r"convertto-securestring(?:\s+-(?:string|asplaintext|force)\b){0,4}\s+"
              r"(?:\"(?!\$[\w.:]+\")([^\"\n]{1,200})\"|'([^'\n]{1,200})'|([^\s$()\"'-][^\s)]{0,200}))",
              "convertto-securestring"),
-    _command(r"(?:\"([^\"\n]{1,200})\"|'([^'\n]{1,200})'|(?<![\w$)\"'])(?!\$)([^\s$()\"'|]{1,200}))"
-             r"[ \t]*\|[ \t]*convertto-securestring",
-             "convertto-securestring"),
-    _command(rf"/v[ \t]+\S{{0,40}}(?:password|passwd|pwd)[^\n]{{0,60}}?[ \t]/d[ \t]+{_ARG}", "/v "),
+    _command(r"(?:\"(?!\$)([^\"\n]{1,200})\"|'([^'\n]{1,200})')"
+             r"[ \t]*\|[ \t]*convertto-securestring", "convertto-securestring"),
+    _command(r"(?<![^\s(])([^\s$()\"'|]{1,200})[ \t]*\|[ \t]*convertto-securestring",
+             "convertto-securestring", wary=True),
+    _command(r"/v[ \t]+\S{0,40}(?:password|passwd|pwd)(?:(?!reg_d)[^\n]){0,60}?"
+             rf"[ \t]/d[ \t]+{_ARG}", "/v "),
     _command(rf"(?<!\S)(?:requirepass|masterauth)[ \t]+{_ARG}", "requirepass", "masterauth"),
     _command(r"\bjdbc:oracle:\w{2,8}:[\w.]{1,64}/([^\s@/]{1,200})@", "jdbc:oracle"),
     _command(r"\bmslaps-password\b[^\n]{0,200}?\"p\"[ ]*:[ ]*\"([^\"\n]{1,200})\"",
              "mslaps-password"),
     _command(r"\b(?:u|un|usr|user|uid|login)[ \t]{0,2}[:=][ \t]{0,2}[^\s,;]{1,64}[,;]?[ \t]{1,4}"
              rf"p(?:w|wd)?[ \t]{{0,2}}[:=][ \t]{{0,2}}{_ARG}", "p:", "p=", "p :", "p =", wary=True),
-    _command(r"\b(?:the|her|his|my|your|their|new|second) code(?: is| was| reads|:)[ \t]{1,2}"
+    _command(r"\b(?:the|her|his|my|your|their|new|second) code(?: is| was| reads|:|,)[ \t]{1,2}"
              r"(\d{3}[ -]?\d{3})(?![\w-]|[.,]\d)", " code", kind="one-time code"),
     _command(r"(?:networkcredential|pscredential)\]?[^\n(]{0,20}\(\s*[\"'][^\"'\n]{0,100}[\"']\s*,\s*"
              r"[\"']([^\"'\n]{1,200})[\"']", "credential"),

@@ -75,7 +75,7 @@ _GROUPS = {
         "(?:key|pass(?:word)?|passwort|psk|pw|pwd|schlüssel)", "(?:mot de passe|clave) wi-?fi",
         "psk(?!secret)", "(?:guest|network|guest network) code",
     ),
-    "community": "(?:snmp[- ])?community(?:[- ]string)?",
+    "community": "(?:(?:snmp(?: ?v\\d\\w?)?|read|write|read-only)[- ])?community(?:[- ]string)?",
     "api": _any(
         "(?:api|app|subscription|secret[-_ ]?access|access|account|auth|integration|agent"
         "|encryption|master|secret|signing|private|public|license|host)[-_ ]?key",

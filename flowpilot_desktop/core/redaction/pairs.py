@@ -49,18 +49,23 @@ _WORD_AROUND = re.compile(r"default|login|log in|cred|pass|pw|factory|werks|stan
 _INTRO = re.compile(
     r"(?<![^\W\d_])(?:us(?:e|es|ed|ing)|tr(?:y|ied)|typed?|type in|enter(?:ed)?"
     r"|g(?:a|i)ve(?: (?:him|her|them|me|us))?(?: the)?|told (?:him|her|them)"
-    r"|temp(?:orary)?(?: one)?(?: is|:)|it'?s|it is|is now|maybe|(?:nimm|nutze|benutze|mit)"
+    r"|temp(?:orary)?(?: one)?(?: is|:)|it'?s|it is|is now|maybe|in with|works? with"
+    r"|capital \w,|nimm|nutze|benutze|mit"
     r"|admin(?:istrator)?|root|login|user)[ \t]{1,3}[(\"']?(?=\S{7,40})"
 )
 _INTRO_CORES = (
     "use", "using", "try", "tried", "type", "enter", "gave", "give", "told ", "temp", "it's ",
-    "its ", "it is ", "is now ", "maybe ", "nimm ", "nutze ", "mit ", "admin", "root ", "login ",
+    "its ", "it is ", "is now ", "maybe ", "with ", "capital ", "nimm ",
+    "nutze ", "mit ", "admin", "root ", "login ",
 )  # fmt: skip
 _LONGEST_SPOKEN = 32
+_SHORTEST_CODE = 4
 # Products with a year, numbered things, functions in a module, cells of a sheet
 _MADE_NAME = re.compile(
     r"(?:server|office|windows|win|outlook|exchange|sql|sharepoint|acrobat|word|excel|teams|edge"
-    r"|chrome|project|visio|access|autocad|sage|quickbooks|vs|ipv)\d+\W*|[a-z]+#\d+\W?"
+    r"|chrome|project|visio|access|autocad|sage|quickbooks|vs|ipv)\d+\W*|\w+\d+#\d+"
+    r"|(?:ticket|case|event|error|issue|bug|port|line|step|room|no|nr|pr|order|po|invoice|item|task"
+    r"|job|build|version|slot|unit|id)#\d+\W?"
     r"|[a-z_]\w*!(?:\$?[a-z]{1,3}\$?\d+(?::\S*)?|\w+\+0x[0-9a-f]+)|\S*~\d\S*|[\d.]+\S{0,4}",
     re.IGNORECASE,
 )
@@ -77,7 +82,7 @@ def found(reading: Reading, sign_ins: Sequence[re.Match[str]]) -> Iterator[Span]
     plain, folded = reading.plain, reading.folded
     for word in sign_ins:
         kind = _kind(word)
-        yield from _second_half(plain, folded, word.end(), kind)
+        yield from _second_half(plain, folded, word, kind)
         if kind == _WIRELESS and (key := _KEY_AFTER_NETWORK.match(folded, word.end())):
             yield from _mixture_at(plain, key.end(), kind)
     for low, high in reading.windows(("set ", "change"), 4, 120):
@@ -164,15 +169,18 @@ def _kind(word: re.Match[str]) -> str:
     return _WIRELESS if word[0].startswith(("wi", "wlan", "ssid")) else "password"
 
 
-def _second_half(plain: str, folded: str, end: int, kind: str) -> Iterator[Span]:
+def _second_half(plain: str, folded: str, word: re.Match[str], kind: str) -> Iterator[Span]:
     """Yield what follows a user's name after a sign-in word."""
-    pair = _PAIR.match(folded, end)
+    pair = _PAIR.match(folded, word.end())
     value = value_at(plain, pair.end()) if pair else None
     if pair is None or value is None:
         return
     text = plain[value.start : value.end]
     is_tight = pair["gap"].strip(" ,\t") in _TIGHT_GAPS or _MAIL.fullmatch(pair["user"])
-    if _is_second_half(text) if is_tight else values.is_hard_mixture(text):
+    is_code = (
+        text.isdigit() and len(text) >= _SHORTEST_CODE and word[0].startswith(("cred", "zugang"))
+    )
+    if is_code or (_is_second_half(text) if is_tight else values.is_hard_mixture(text)):
         yield value.start, value.end, kind
 
 

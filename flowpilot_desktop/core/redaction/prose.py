@@ -42,7 +42,7 @@ _IS = (
     r"|again|set to|simply|nu|jetzt|noch|maintenant|ahora|adesso|nog|teraz|only|back to|changed to"
     r"|reset to|also))?"
 )
-_LOOSELY_IS = r"(?:to|of|on|es|er|fue|og|nu|auf|stands|as)(?: nu)?"
+_LOOSELY_IS = r"(?:(?:back )?to|of|on|es|er|fue|og|nu|auf|stands|as)(?: nu)?"
 _PREPOSITION = (
     r"(?:for|on|of|to|at|from|in|by|behind|under|vom|von|für|im|in|auf|zum|zur|des|der|du|de|del"
     r"|da|do|dos|das|di|della|pour|per|para|van|voor|op|av|för|til|till|na|dla|от|для|au|sur"
@@ -55,7 +55,7 @@ _STATED = re.compile(
     _QUALIFIER + rf"(?:[ \t]{{1,4}}|, )?(?:(?P<set>{_SET})|(?P<is>{_IS})|(?P<loose>{_LOOSELY_IS}))"
     r"[ \t]*:?[ \t\n]{1,4}"
 )
-_STRICT_TAIL = re.compile(_QUALIFIER + r"[^\n:=;.!?\"<>→\x00]{0,70}[:=→][ \t]{0,40}")
+_STRICT_TAIL = re.compile(_QUALIFIER + r"[^\n:=;.!?\"<>→\x00]{0,70}(?:[:=→]|->)[ \t]{0,40}")
 _STATED_FAR = re.compile(
     _QUALIFIER + rf"[ \t]{{0,4}}{_PREPOSITION}[ \t][^\n:=;!?<>\x00]{{1,60}}?[ \t]"
     rf"(?:(?P<set>{_SET})|(?P<is>{_IS})|(?P<loose>es|er|to))[ \t]*:?[ \t]{{1,4}}"
@@ -207,13 +207,15 @@ def _attempts(  # noqa: C901 - one small rule for each form
     """Return the forms to try, each with what its value must be like."""
     is_password = name.group in ("password", "wifi")
 
-    def strong(value: str, _after: str) -> bool:
+    def strong(value: str, after: str) -> bool:
         if folded[name.start : name.end] == "pass" and folded[name.start - 1] not in "_-.":
             return values.is_mixture(value)  # "pass: 14, fail: 2"
         if is_password:
             return len(value) > 1 and not values.is_talk(value)
         if name.group == "key":
             return values.is_long_key(value, 16)
+        if name.group == "secret" and values.is_plain_word(value):
+            return len(value) >= _SHORTEST_WIRELESS and values.is_stated(value, after)
         return values.is_key(value)
 
     def mixture(value: str, _after: str) -> bool:

@@ -134,7 +134,7 @@ def is_mixture(value: str, least: int = 5) -> bool:
         or core.isalpha()
         or not _LETTER.search(core)
         or is_talk(value)
-        or is_identifier(core)
+        or is_identifier(core.rstrip("?!"))
     ):
         return False
     if _DIGIT.search(core):
@@ -150,15 +150,17 @@ def is_hard_mixture(value: str, least: int = 6) -> bool:
     It has letters, a digit or both cases, and inside or at the end a sign that neither words nor
     identifiers, addresses, paths or code carry.
     """
-    core = value.strip(".,;:\"'`()")
+    core = value.strip(".,;:\"'`()?")
+    # Without a digit a sign must stand inside: "Help!!!" and "Scans$" are words.
+    signed = core if _DIGIT.search(core) else core.rstrip("!$*")
     return (
         least <= len(core) <= _LONGEST_PASSWORD
-        and bool(HARD_SIGN.search(core, 1))
+        and bool(HARD_SIGN.search(signed, 1))
         and bool(_LETTER.search(core))
         and bool(_DIGIT.search(core) or (core != core.lower() and core != core.upper()))
         and not _CODE_LIKE.search(core)
         and not is_talk(value)
-        and not is_identifier(core)
+        and not is_identifier(core.rstrip("?!"))
     )
 
 
@@ -201,7 +203,8 @@ class Value:
 _QUOTED = re.compile(r"\\?([\"'`])((?:(?!\1)[^\n]){1,400}?)\\?\1")
 _CHUNK = re.compile(r"[^\s]{1,8192}")
 _NEXT_FIELD = re.compile(
-    r";(?:\s|$|[\w .-]{1,40}[:=])|,(?=\s?[\w\"' .-]{1,40}[:=])|</|\\?\"[,}\]]|&&|\x00"
+    r";(?:\s|$|[\w .-]{1,40}[:=])|,(?=\s?[\w\"' .-]{1,40}[:=])|</|\\?\"[,}\]]|&&"
+    r"|&(?=[a-z_]\w{1,30}=)|\x00"
 )
 _BLANKS = re.compile(f"{BLANK}+")
 _ADDRESS_END = re.compile(r"[&#\"'<>]")

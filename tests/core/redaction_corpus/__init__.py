@@ -1,10 +1,10 @@
 """Lines that technicians paste, with and without secrets, and how well the redactor tells them.
 
 The detectors may be tuned on the *development* part; the *held-out* part was written before the
-tuning and is only ever measured. The *blind* part holds awkward wordings that were committed
-before anybody measured them; the rules were widened afterwards. Each part has a file of secrets,
-which says in every line what must vanish, and a file of near misses, which must come out as they
-went in.
+tuning and is only ever measured. The two *blind* parts hold awkward wordings that were committed
+before anybody measured them, and each time the rules were widened afterwards: at first sight recall
+and precision were 0.784 and 0.975, then 0.881 and 0.957. Each part has a file of secrets, which
+says in every line what must vanish, and a file of near misses, which must come out as they went in.
 
 ``python -m tests.core.redaction_corpus`` prints recall and precision with a table by kind.
 """
@@ -17,8 +17,8 @@ from pathlib import Path
 
 from flowpilot_desktop.core.redaction import Redactor
 
-PARTS = ("development", "held_out", "blind")
-RECALL = {"development": 0.99, "held_out": 0.99, "blind": 0.95}
+PARTS = ("development", "held_out", "blind", "second_blind")
+RECALL = {"development": 0.99, "held_out": 0.99, "blind": 0.95, "second_blind": 0.95}
 """What at least is recognised of a part, so that no change of the rules loses it again."""
 _HERE = Path(__file__).parent
 _SECRET = re.compile("⟦([^⟧]+)⟧")
