@@ -33,6 +33,7 @@ from flowpilot_desktop.ui.tray import Tray
 from flowpilot_desktop.ui.window import MainWindow
 from flowpilot_desktop.viewmodels.escalate import EscalateViewModel
 from flowpilot_desktop.viewmodels.escalations import EscalationsViewModel
+from flowpilot_desktop.viewmodels.push import PushViewModel
 from flowpilot_desktop.viewmodels.tasks import Tasks
 from flowpilot_desktop.viewmodels.team_queue import TeamQueueViewModel
 from flowpilot_desktop.viewmodels.viewmodel import ViewModel
@@ -77,6 +78,7 @@ class HandOffScreens(QObject):
         self._started_at: datetime | None = None
         self._last_look = time.monotonic()
         self.escalate_model = EscalateViewModel(engine, escalations)
+        self.push_model = PushViewModel(engine)
         self.queue_model = EscalationsViewModel(engine, escalations)
         self.team_model = TeamQueueViewModel(escalations.link, events)
         self.alerts = Alerts(clock, self._rules)
@@ -95,14 +97,14 @@ class HandOffScreens(QObject):
     @property
     def models(self) -> tuple[ViewModel, ...]:
         """The view-models, for whoever keeps and closes them."""
-        return (self.escalate_model, self.queue_model, self.team_model)
+        return (self.escalate_model, self.push_model, self.queue_model, self.team_model)
 
     # Building
 
     def add_pages(self) -> None:
         """Add the pages at this place of the navigation."""
         window = self._window
-        self.escalate_page = EscalatePage(self.escalate_model)
+        self.escalate_page = EscalatePage(self.escalate_model, self.push_model)
         self.escalations_page = EscalationsPage(self.queue_model)
         window.add_page("escalate", self.escalate_page, title="Escalate")
         window.add_page(

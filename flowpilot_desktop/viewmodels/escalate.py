@@ -1,27 +1,28 @@
 """The page that hands a session over: why, to whom, what goes along, and what the ticket gets.
 
-Note, time and status work as on the page that resolves. Writing waits for nothing: without a
-network the escalation is kept and leaves by itself.
+Writing waits for nothing: without a network the escalation is kept and leaves by itself.
 """
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Mapping
 
 from PySide6.QtCore import QObject, Signal
 
-from flowpilot_desktop.core.errors import FlowPilotError, QueueNotOpen
+from flowpilot_desktop.core.errors import QueueNotOpen
 from flowpilot_desktop.core.escalation import HandOff, Teammate
-from flowpilot_desktop.services.engine import FlowPilotEngine
+from flowpilot_desktop.services.documentation import DocumentationPreview
+from flowpilot_desktop.services.engine import Closing, FlowPilotEngine, SessionView
 from flowpilot_desktop.services.escalations import Escalations
-from flowpilot_desktop.viewmodels.resolve import PREVIEW_PAUSE, ResolveViewModel
+from flowpilot_desktop.viewmodels.closing import ClosingViewModel
 
-REASON, NOTE = "escalate.reason", "escalate.note"
+REASON = "escalate.reason"
 
 
-class EscalateViewModel(ResolveViewModel):
+class EscalateViewModel(ClosingViewModel):
     """What the escalate page knows and can do."""
 
+    name = "escalate"
     escalated = Signal(str)
 
     def __init__(
@@ -43,26 +44,11 @@ class EscalateViewModel(ResolveViewModel):
         self.hand_off: HandOff | None = None
         self.queue_error: QueueNotOpen | None = None
 
-    # What the technician does
-
     def set_reason(self, text: str) -> None:
         """Take why somebody else should look at it."""
         if text != self.reason:
             self.reason = text
             self._edited(REASON, text)
-
-    def set_note(self, text: str) -> None:
-        """Take the note as edited by hand; from now on it is the technician's."""
-        if text != self.note:
-            self.note, self.note_is_edited = text, True
-            self._keep(NOTE, text)
-            self.changed.emit()
-
-    def write_note_again(self) -> None:
-        """Replace the edited note by the written one."""
-        self.note_is_edited = False
-        self._keep(NOTE, "")
-        self.tasks.start("preview", self._show_preview(pause=0))
 
     def assign(self, engineer_id: str) -> None:
         """Ask one teammate; an empty id asks everybody."""
@@ -73,15 +59,12 @@ class EscalateViewModel(ResolveViewModel):
     def escalate(self) -> None:
         """Hand the session over with what is shown; a second click does nothing."""
         if self.can_escalate:
-            self.tasks.start_unless_running("close", self._escalate())
-
-    # What the page shows
+            self.tasks.start_unless_running("close", self._close())
 
     @property
     def can_escalate(self) -> bool:
-        """Whether everything needed is there."""
-        ready = self.preview is not None and not self.is_closing and self.closing is None
-        return ready and bool(self.reason.strip()) and self.queue_error is None
+        """Whether there is a queue and a reason."""
+        return self.can_close and bool(self.reason.strip()) and self.queue_error is None
 
     @property
     def escalate_label(self) -> str:
@@ -92,51 +75,26 @@ class EscalateViewModel(ResolveViewModel):
 
     # Inside
 
-    async def _open(self, session_id: str) -> None:
+    async def _prepare(self) -> None:
         try:
-            view = await self._engine.session(session_id)
-            drafts = await self._engine.drafts(session_id)
             self.members = tuple(one for one in await self._escalations.members() if one.is_active)
             if not await self._escalations.link.is_set_up():
-                await self._escalations.link.queue()
+                await self._escalations.link.queue()  # raises with the words for it
         except QueueNotOpen as error:
             self.queue_error = error
-        except FlowPilotError as error:
-            self.error = error
-            self.changed.emit()
-            return
-        self.view = view
+
+    def _restore(self, view: SessionView, drafts: Mapping[str, str]) -> None:  # noqa: ARG002
         self.reason = drafts.get(REASON, "")
-        if NOTE in drafts:
-            self.note, self.note_is_edited = drafts[NOTE], True
-        await self._show_preview(pause=0)
-        if self.asks_status and self.has_ticket:
-            self.tasks.start("statuses", self._load_statuses())
 
-    async def _show_preview(self, pause: float = PREVIEW_PAUSE) -> None:
-        if pause:
-            await asyncio.sleep(pause)
-        try:
-            shown = await self._engine.preview_escalation(self.session_id, self.reason)
-        except FlowPilotError as error:
-            self.error = error
-        else:
-            self.preview, self.hand_off = shown.documentation, shown.hand_off
-            if not self.note_is_edited:
-                self.note = shown.documentation.note
-        self.changed.emit()
+    async def _previewed(self) -> DocumentationPreview:
+        shown = await self._engine.preview_escalation(self.session_id, self.reason)
+        self.hand_off = shown.hand_off
+        return shown.documentation
 
-    async def _escalate(self) -> None:
-        self.is_closing, self.error = True, None
-        self.changed.emit()
-        try:
-            self.closing = await self._engine.escalate_session(
-                self.session_id, self.reason, self.assign_to, self._choices()
-            )
-            self.view = await self._engine.session(self.session_id)
-            self.escalated.emit(self.session_id)
-        except FlowPilotError as error:
-            self.error = error
-        finally:
-            self.is_closing = False
-            self.changed.emit()
+    async def _closed(self) -> Closing:
+        return await self._engine.escalate_session(
+            self.session_id, self.reason, self.assign_to, self._choices()
+        )
+
+    def _announce(self) -> None:
+        self.escalated.emit(self.session_id)

@@ -25,6 +25,7 @@ from flowpilot_desktop.ui.theme import Theme
 from flowpilot_desktop.ui.tray import Tray
 from flowpilot_desktop.viewmodels.escalate import EscalateViewModel
 from flowpilot_desktop.viewmodels.escalations import EscalationsViewModel
+from flowpilot_desktop.viewmodels.push import PushViewModel
 from flowpilot_desktop.viewmodels.team_queue import TeamQueueViewModel
 from tests.services.desk import CONNECTION, Desk
 from tests.services.team import ALEX, SAM, Team, two_desks
@@ -108,7 +109,7 @@ async def test_the_escalate_page_is_named_and_asks_for_a_reason(desks, qtbot: Qt
     _, sam, _ = desks
     started = await sam.engine.start_session(Intake(EVIL, CONNECTION.id, "12352"))
     model = EscalateViewModel(sam.engine, sam.escalations)
-    page = EscalatePage(model)
+    page = EscalatePage(model, PushViewModel(sam.engine))
     qtbot.addWidget(page)
     page.resize(760, 600)
     page.show()

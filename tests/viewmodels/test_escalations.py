@@ -168,9 +168,10 @@ async def test_the_settings_join_test_and_leave(desks):
     del sam.secrets.kept[INVITATION_NAME]
     model = TeamQueueViewModel(sam.link, sam.events)
     model.open()
-    model.join("")
+    model.join()
     await until(lambda: model.error is not None and not model.is_busy)
-    model.join(" a to\nken ")
+    model.set_token(" a to\nken ")
+    model.join()
     await until(lambda: model.is_set_up and not model.is_busy)
     assert sam.secrets.kept[INVITATION_NAME] == "atoken"
     assert SAM.name in {one.name for one in model.members}

@@ -11,7 +11,7 @@ import pytest
 from flowpilot_desktop.core.errors import FlowPilotError, StoreFull
 from flowpilot_desktop.core.push import NoteVisibility
 from flowpilot_desktop.core.session import Intake, Response, Result
-from flowpilot_desktop.viewmodels import resolve
+from flowpilot_desktop.viewmodels import closing
 from flowpilot_desktop.viewmodels.resolve import SUMMARY, ResolveViewModel
 from tests.services.desk import CONNECTION, Desk, open_desk
 from tests.ui.conftest import until
@@ -67,7 +67,7 @@ async def test_choices_that_cannot_be_read_are_left_out(
 ) -> None:
     session_id = await verified(desk, PRINTER)
     for kept in ("{", "[]", '{"push": true}', "null"):
-        await desk.engine.save_draft(session_id, resolve.CHOICES, kept)
+        await desk.engine.save_draft(session_id, "resolve.choices", kept)
         await opened(model, session_id)
         assert model.minutes is None
         assert model.push is None
@@ -76,7 +76,7 @@ async def test_choices_that_cannot_be_read_are_left_out(
 async def test_typing_on_without_a_pause_is_saved(
     desk: Desk, model: ResolveViewModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resolve, "DRAFT_DELAY", 0.02)
+    monkeypatch.setattr(closing, "DRAFT_DELAY", 0.02)
     session_id = await verified(desk)
     await opened(model, session_id)
     async with asyncio.timeout(5):

@@ -52,7 +52,7 @@ from flowpilot_desktop.store.tables import Record
 
 REASON_LIMIT = 4_000
 SUMMARY_LIMIT = 300
-_DRAFTS = ("escalate.reason", "escalate.note")
+_DRAFTS = ("escalate.reason", "escalate.note", "escalate.choices")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class Giving:
             raise InvalidInput("An escalation can't be assigned to yourself.")
         if not await self._share.link.is_set_up():
             await self._share.link.queue()  # raises with the words for it
-        async with sessions.exclusive(session_id):
+        async with sessions.closing(session_id):
             session = await sessions.session(session_id)
             is_held = self._share.is_held(session)
             verb = Verb.RELEASE if is_held else Verb.ESCALATE
