@@ -15,7 +15,7 @@ Three decisions shape the arithmetic:
   cannot bill a weekend. In doubt the smaller time is billed.
 - **Nobody's minute twice.** Where the segments of two engineers overlap, the one who began first
   keeps the time. A planned entry overlaps neither another engineer's work or entry nor the
-  engineer's own earlier entry.
+  engineer's own earlier entry, be it for this session or for another.
 """
 
 from __future__ import annotations
@@ -213,12 +213,16 @@ def plan_time_entries(
     rounding: Rounding = Rounding.NEAREST_15,
     billed: Sequence[Billed] = (),
     as_of: datetime | None = None,
+    *,
+    busy: Sequence[Billed] = (),
 ) -> tuple[TimeEntryPlan, ...]:
     """Plan the time entries for an engineer's own active time since their last entry.
 
     That is one entry, or none when nothing was worked. Only when another engineer's work lies
     between two stretches of unbilled work are there more, for an entry never spans somebody else's
-    minutes. The sum of the entries is the total worked, rounded once.
+    minutes. The sum of the entries is the total worked, rounded once. `busy` are the engineer's
+    entries for other work: rounded up, they may reach into this one's, so it makes room for them
+    as well, but they account for none of its time.
 
     Start and end are the real ones as long as they hold the rounded time; else the end moves
     later, then the start earlier, as far as neighbouring work and entries leave room, and last of
@@ -234,7 +238,7 @@ def plan_time_entries(
         if other != engineer_id
         for interval in spans
     ]
-    taken += [(_second(entry.start), _second(entry.end)) for entry in billed]
+    taken += [(_second(entry.start), _second(entry.end)) for entry in (*billed, *busy)]
     plans: list[TimeEntryPlan] = []
     worked_before = carried = _NOTHING
     for stretch in _stretches(work, taken):

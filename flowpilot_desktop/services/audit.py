@@ -147,6 +147,13 @@ def with_span(payload: TimePayload, start: datetime, end: datetime) -> TimePaylo
     return replace(payload, start=start, end=end, hours_deduct=0.0, actual_hours=hours)
 
 
+def with_work(
+    payload: TimePayload, work_type: Reference, work_role: Reference, billable: str
+) -> TimePayload:
+    """Return a time entry of another kind of work; what is empty is left to ConnectWise."""
+    return replace(payload, work_type=work_type, work_role=work_role, billable=billable)
+
+
 def with_status(status: TicketStatus, seen: Ticket) -> StatusPayload:
     """Return a change to another status, chosen while looking at the ticket as it is now."""
     return StatusPayload(Reference(status.id, status.name), seen.board, seen.status)

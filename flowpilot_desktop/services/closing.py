@@ -121,7 +121,7 @@ class Closings:
         if not summary:
             raise InvalidInput("Say in a sentence what the solution was.")
         sessions = self._sessions
-        async with sessions.exclusive(session_id):
+        async with sessions.closing(session_id):
             session = await sessions.session(session_id)
             transition(session, Verb.RESOLVE, sessions.me.id)
             await self._share.still_held(session)

@@ -79,6 +79,8 @@ class Dossier:
     flow_name: str = ""
     elsewhere: tuple[Billed, ...] = ()
     """Time entries that other engineers made for the session, on their own computers."""
+    busy: tuple[Billed, ...] = ()
+    """The engineer's own time entries for other sessions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +208,10 @@ def check_time(dossier: Dossier, plans: tuple[TimeEntryPlan, ...]) -> None:
     """Refuse time edited by hand that nobody can have worked, or that is on the books already.
 
     Raises InvalidInput when an entry ends before it begins, is longer than a day, or touches
-    another entry or the time that another engineer worked on the session.
+    another entry (of another session, too) or the time that another engineer worked on this one.
     """
     taken = [(entry.start, entry.end, "time that is entered already") for entry in _billed(dossier)]
+    taken += [(one.start, one.end, "your entry for another session") for one in dossier.busy]
     taken += [
         (
             segment.started_at,
@@ -268,4 +271,6 @@ def _time(dossier: Dossier, rules: DocumentationRules) -> tuple[TimeEntryPlan, .
         else segment
         for segment in dossier.segments
     )
-    return plan_time_entries(segments, dossier.engineer_id, rules.rounding, billed, dossier.as_of)
+    return plan_time_entries(
+        segments, dossier.engineer_id, rules.rounding, billed, dossier.as_of, busy=dossier.busy
+    )

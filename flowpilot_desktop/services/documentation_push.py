@@ -56,6 +56,7 @@ from flowpilot_desktop.core.push import (
 )
 from flowpilot_desktop.core.ticket import Ticket
 from flowpilot_desktop.services.reach import ReachBoard
+from flowpilot_desktop.services.time_ledger import TimeLedger
 from flowpilot_desktop.store import Store
 
 log = logging.getLogger(__name__)
@@ -169,8 +170,16 @@ class DocumentationPush:
         """Replace the payload of a failed item and send it.
 
         What may have landed as it was before is looked for first; then it stays as it landed.
+        Raises InvalidInput for another span of time that touches an entry that exists.
         """
         item = await self._failed_item(item_id, session_id)
+        before = item.payload
+        if (
+            isinstance(payload, TimePayload)
+            and isinstance(before, TimePayload)
+            and (payload.start, payload.end) != (before.start, before.end)
+        ):
+            await TimeLedger(self._store).check(item, payload)
         await self._commit(
             item,
             payload=payload,

@@ -9,7 +9,8 @@ at this desktop, what a mind may know of a session (``case``), what documentatio
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 from flowpilot_desktop.core.attachment import Attachment
@@ -66,6 +67,12 @@ class Sessions:
     def exclusive(self, name: str) -> asyncio.Lock:
         """Return the lock that every verb on a session holds."""
         return self._locks.setdefault(name, asyncio.Lock())
+
+    @asynccontextmanager
+    async def closing(self, session_id: str) -> AsyncIterator[None]:
+        """Hold a session while it is written up, one at a time: no minute is entered twice."""
+        async with self.exclusive("books"), self.exclusive(session_id):
+            yield
 
     def changed(self, session_id: str) -> None:
         """Tell the screens that a session is not what it was."""
@@ -130,10 +137,12 @@ class Sessions:
         mapping = None
         if session.ticket_id:
             mapping = await self.tickets.mapping(session.connection_id, self.me)
+        segments = await self.store.segments(session.id)
+        begun = min((one.started_at for one in segments), default=session.created_at)
         return Dossier(
             session=session,
             steps=await self.store.steps(session.id),
-            segments=await self.store.segments(session.id),
+            segments=segments,
             sent=await self.store.push_items(session.id),
             names=await self.names(),
             as_of=self.clock.now().replace(microsecond=0),
@@ -142,6 +151,7 @@ class Sessions:
             ticket=context.ticket if context else None,
             flow_name=flow.title if flow else "",
             elsewhere=await self.ledger.elsewhere(session.id),
+            busy=await self.ledger.busy(self.me.id, since=begun, but=session.id),
         )
 
     # What goes into a verb's transaction

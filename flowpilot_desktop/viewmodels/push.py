@@ -7,6 +7,7 @@ changed or skipped, one by one.
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from PySide6.QtCore import QObject
 from flowpilot_desktop.core.errors import FlowPilotError, InvalidInput
 from flowpilot_desktop.core.events import PushChanged
 from flowpilot_desktop.core.push import PushItem, PushKind, PushPayload, PushState, TimePayload
-from flowpilot_desktop.core.ticket import Ticket, TicketStatus
+from flowpilot_desktop.core.ticket import Reference, Ticket, TicketStatus
 from flowpilot_desktop.services.audit import (
     Audit,
     AuditRow,
@@ -24,10 +25,14 @@ from flowpilot_desktop.services.audit import (
     with_span,
     with_status,
     with_text,
+    with_work,
 )
 from flowpilot_desktop.services.engine import FlowPilotEngine
+from flowpilot_desktop.services.tickets import TimeChoice
 from flowpilot_desktop.viewmodels.rows import Rows
 from flowpilot_desktop.viewmodels.viewmodel import ViewModel
+
+log = logging.getLogger(__name__)
 
 PAGE = 100
 _STATE_WORDS = {
@@ -93,6 +98,8 @@ class PushViewModel(ViewModel):
         self.editing: PushItem | None = None
         self.statuses: tuple[TicketStatus, ...] = ()
         self.seen: Ticket | None = None
+        self.work_types: tuple[Reference, ...] = ()
+        self.work_roles: tuple[Reference, ...] = ()
         self.error: FlowPilotError | None = None
         self._listen(engine.events, PushChanged, self._push_changed)
 
@@ -135,6 +142,8 @@ class PushViewModel(ViewModel):
         )
         if self.editing is not None and self.editing.kind is PushKind.STATUS:
             self.tasks.start("statuses", self._load_statuses(self.editing))
+        elif self.editing is not None and self.editing.kind is PushKind.TIME:
+            self.tasks.start("work", self._load_work(self.editing))
         self.changed.emit()
 
     def leave_edit(self) -> None:
@@ -147,12 +156,16 @@ class PushViewModel(ViewModel):
         if self.editing is not None:
             self._act(self._edited(self.editing, lambda item: with_text(item, text)))
 
-    def send_time(self, text: str, start: datetime, end: datetime) -> None:
-        """Send the time entry that is being changed with another text and span."""
+    def send_time(
+        self, text: str, start: datetime, end: datetime, work: TimeChoice | None = None
+    ) -> None:
+        """Send the time entry that is being changed with another text, span and kind of work."""
 
         def changed(item: PushItem) -> PushPayload:
             payload = with_text(item, text)
             assert isinstance(payload, TimePayload)
+            if work is not None:
+                payload = with_work(payload, work.work_type, work.work_role, work.billable)
             if (start, end) == (payload.start, payload.end):
                 return payload
             return with_span(payload, start, end)
@@ -192,6 +205,16 @@ class PushViewModel(ViewModel):
             )
         except FlowPilotError as error:
             self.error = error
+        self.changed.emit()
+
+    async def _load_work(self, item: PushItem) -> None:
+        try:
+            self.work_types, self.work_roles = await self._engine.tickets.time_options(
+                item.connection_id
+            )
+        except FlowPilotError as error:
+            # The entry can be sent as it was; what it is can't be chosen now.
+            log.info("Work types and roles could not be read: %s", type(error).__name__)
         self.changed.emit()
 
     async def _show(self) -> None:

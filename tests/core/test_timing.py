@@ -313,6 +313,21 @@ def test_entries_of_all_engineers_never_overlap(
     assert all(first[1] <= second[0] for first, second in pairwise(spans))
 
 
+@given(some_segments(), some_segments(), roundings, moments)
+def test_entries_for_several_sessions_of_one_engineer_never_overlap(
+    first: list[Segment], second: list[Segment], rounding: Rounding, now: datetime
+):
+    made: list[TimeEntryPlan] = []
+    for segments in (first, second, first[::-1]):
+        busy = [plan.billed() for plan in made]
+        plans = plan_time_entries(segments, "ana", rounding, (), now, busy=busy)
+        worked = active_time(segments, "ana", now)
+        assert sum((p.rounded for p in plans), timedelta(0)) == rounding.rounded(worked)
+        made += plans
+    spans = sorted((plan.start, plan.end) for plan in made)
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
+
+
 @given(some_segments(), roundings, moments)
 def test_an_entry_leaves_nothing_to_bill(
     segments: list[Segment], rounding: Rounding, now: datetime

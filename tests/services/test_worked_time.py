@@ -1,15 +1,19 @@
 """What a day does to a clock: nights on which it changes, jumps, and hands that edit the time."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from flowpilot_desktop.core.errors import InvalidInput
-from flowpilot_desktop.core.push import PushKind, TimePayload
+from flowpilot_desktop.core.push import PushKind, PushState, TimePayload
 from flowpilot_desktop.core.session import Intake, Response, Result, SessionStatus
+from flowpilot_desktop.core.ticket import Reference
 from flowpilot_desktop.core.timing import Rounding, Segment, TimeEntryPlan
+from flowpilot_desktop.services.audit import with_span, with_work
 from flowpilot_desktop.services.documentation import DocumentationChoices
 from tests.clock import VirtualClock
 from tests.services.desk import CONNECTION, Desk, open_desk
@@ -151,3 +155,113 @@ async def test_edited_time_that_can_not_be_is_refused_and_nothing_is_written(
         choices = plan(desk, now - 60 * MINUTE, now)
         await desk.engine.resolve_session(session_id, "Fixed", choices=choices)
         assert (await desk.engine.session(session_id)).push_items
+
+
+def no_two_overlap(entries: list[TimePayload]) -> bool:
+    ordered = sorted(entries, key=lambda entry: entry.start)
+    return all(one.end <= other.start for one, other in pairwise(ordered))
+
+
+async def test_short_sessions_after_one_another_are_never_billed_over_each_other(tmp_path: Path):
+    """Five sessions of three minutes: each entry is a quarter of an hour, none over another."""
+    made: list[TimePayload] = []
+    async with open_desk(tmp_path) as desk:
+        for _ in range(5):
+            session_id = await begun(desk)
+            await worked(desk, 3)
+            shown = (await desk.engine.preview_documentation(session_id)).time
+            _, entries = await resolved(desk, session_id)
+            assert [(one.start, one.end) for one in shown] == [(e.start, e.end) for e in entries]
+            made += entries
+    assert [entry.actual_hours for entry in made] == [0.25] * 5
+    assert no_two_overlap(made)
+
+
+async def test_a_session_around_another_makes_room_for_its_entry(tmp_path: Path):
+    async with open_desk(tmp_path) as desk:
+        outer = await begun(desk)
+        await worked(desk, 20)
+        await desk.engine.pause_session(outer)
+        inner = await begun(desk)
+        await worked(desk, 4)
+        _, inside = await resolved(desk, inner)
+        await desk.engine.resume_session(outer)
+        await worked(desk, 30)
+        _, around = await resolved(desk, outer)
+    assert len(inside) == 1
+    assert sum(entry.actual_hours for entry in around) == pytest.approx(0.75)
+    assert no_two_overlap([*inside, *around])
+
+
+async def test_two_sessions_closed_at_once_are_never_billed_over_each_other(tmp_path: Path):
+    async with open_desk(tmp_path) as desk:
+        ids = []
+        for _ in range(2):
+            ids.append(await begun(desk))
+            await worked(desk, 3)
+            step = await desk.engine.ask_verification(ids[-1])
+            await desk.engine.respond(ids[-1], step.id, Response(result=Result.WORKED))
+        await asyncio.gather(*(desk.engine.resolve_session(one, "Fixed") for one in ids))
+        items = [item for one in ids for item in await desk.store.push_items(one)]
+    entries = [item.payload for item in items if isinstance(item.payload, TimePayload)]
+    assert len(entries) == 2
+    assert no_two_overlap(entries)
+
+
+async def test_a_skipped_entry_of_another_session_takes_no_room(tmp_path: Path):
+    async with open_desk(tmp_path) as desk:
+        first = await begun(desk)
+        await worked(desk, 3)
+        await resolved(desk, first, DocumentationChoices(push=False))
+        second = await begun(desk)
+        start = desk.clock.now()
+        await worked(desk, 3)
+        _, (entry,) = await resolved(desk, second)
+    assert entry.start == start
+
+
+async def test_time_edited_over_another_sessions_entry_is_refused(tmp_path: Path):
+    async with open_desk(tmp_path) as desk:
+        first = await begun(desk)
+        await worked(desk, 10)
+        _, (entry,) = await resolved(desk, first)
+        second = await begun(desk)
+        await worked(desk, 10)
+        step = await desk.engine.ask_verification(second)
+        await desk.engine.respond(second, step.id, Response(result=Result.WORKED))
+        (plan,) = (await desk.engine.preview_documentation(second)).time
+        over = replace(plan, start=entry.start, end=entry.end)
+        with pytest.raises(InvalidInput, match="your entry for another session"):
+            await desk.engine.resolve_session(
+                second, "Fixed", choices=DocumentationChoices(time=(over,))
+            )
+        assert (await desk.engine.session(second)).session.status is SessionStatus.ACTIVE
+
+
+async def test_a_failed_entry_gets_another_work_role_and_no_taken_span(tmp_path: Path):
+    async with open_desk(tmp_path) as desk:
+        first = await begun(desk)
+        await worked(desk, 10)
+        _, (taken,) = await resolved(desk, first)
+        second = await begun(desk)
+        await worked(desk, 10)
+        await resolved(desk, second)
+        items = await desk.store.push_items(second)
+        item = next(one for one in items if one.kind is PushKind.TIME)
+        payload = item.payload
+        assert isinstance(payload, TimePayload)
+        await desk.store.save(replace(item, state=PushState.FAILED, error="No such work role."))
+
+        over = with_span(payload, taken.start, taken.end)
+        with pytest.raises(InvalidInput, match="overlaps time that is entered already"):
+            await desk.push.edit(item.id, second, over)
+        kept = next(one for one in await desk.store.push_items(second) if one.id == item.id)
+        assert kept.state is PushState.FAILED
+
+        role = (await desk.tickets.time_options(CONNECTION.id))[1][-1]
+        await desk.push.edit(item.id, second, with_work(payload, Reference(), role, "NoCharge"))
+        sent = next(one for one in await desk.store.push_items(second) if one.id == item.id)
+        assert isinstance(sent.payload, TimePayload)
+        assert sent.state is PushState.SENT
+        assert sent.payload.work_role == role
+        assert sent.payload.billable == "NoCharge"
