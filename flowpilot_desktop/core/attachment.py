@@ -6,10 +6,17 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
+INTAKE = "intake"
+NOTE = "note"
+
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """One file. ``session_id`` is empty while its session has not been started."""
+    """One file. ``session_id`` is empty while its session has not been started.
+
+    ``step_id`` is the card it belongs to; ``INTAKE`` for what the session started from, ``NOTE``
+    for a step by hand that is not logged yet, empty for what belongs to no card.
+    """
 
     id: str
     session_id: str
@@ -17,6 +24,7 @@ class Attachment:
     media_type: str
     content: bytes
     created_at: datetime
+    step_id: str = ""
 
     @property
     def sha256(self) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from flowpilot_desktop.core.session import Session, SessionStatus
+from flowpilot_desktop.core.ticket import Ticket
 
 
 class SessionFilter(StrEnum):
@@ -42,6 +43,23 @@ class SessionFilter(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Narrowing:
+    """What a list of sessions is narrowed to; empty narrows to nothing.
+
+    ``client`` is a company's name as it stands, ``device`` the beginning of a name or an address
+    that came up, ``error`` words that follow each other, as a message has them.
+    """
+
+    client: str = ""
+    device: str = ""
+    error: str = ""
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything to narrow to."""
+        return any(text.strip() for text in (self.client, self.device, self.error))
+
+
+@dataclass(frozen=True, slots=True)
 class SessionListing:
     """A session as a list shows it. ``snippet`` is where a search matched, else the problem."""
 
@@ -62,6 +80,19 @@ class SimilarSession:
     relevance: float
     likeness: float
     snippet: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketListing:
+    """A cached ticket as a search finds it, with where it matched and when it was fetched.
+
+    ``likeness`` is as with ``SimilarSession``, 0 where nothing was compared.
+    """
+
+    ticket: Ticket
+    fetched_at: datetime
+    snippet: str = ""
+    likeness: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

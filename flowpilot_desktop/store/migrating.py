@@ -17,7 +17,7 @@ from flowpilot_desktop.core.errors import StoreTooNew
 
 log = logging.getLogger(__name__)
 
-HEAD = "0003"
+HEAD = "0004"
 _REVISION = re.compile(r"\d{4}")
 
 

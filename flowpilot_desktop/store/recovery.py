@@ -231,8 +231,8 @@ class _Carrying:
         names = [name for name in _columns(old, table.name) if name in table.c]
         if not names:
             return
-        if table is t.sessions:
-            names.remove("number")  # the new store gives its own
+        if "number" in table.primary_key.columns:
+            names = [name for name in names if name != "number"]  # the new store gives its own
         rows = _Rows(old, table.name, names)
         insert = _upsert(table, names)
         if table.name in _REPLACED_WHOLE:

@@ -1,4 +1,4 @@
-"""Full text over all sessions: what is indexed, what may be asked, how alike two texts are.
+"""Full text over sessions and cached tickets: what is indexed, what may be asked, how alike it is.
 
 The tokenizer takes letters and digits and drops accents. It needs no further characters, because
 whatever a technician types as one word is searched as one phrase: ``SRV-DC01``, ``192.168.1.10``
@@ -12,11 +12,26 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from flowpilot_desktop.core.findings import environment
+from flowpilot_desktop.core.history import Narrowing
 from flowpilot_desktop.core.session import Briefing, Command, Session, Step
+from flowpilot_desktop.core.ticket import TicketContext
 from flowpilot_desktop.store.documents import clean
 
-WEIGHTS = (6.0, 2.0, 1.0, 4.0)
-"""How much a word counts in problem, company, steps and resolution."""
+COLUMNS = ("problem", "company", "devices", "ticket", "steps", "resolution")
+"""What of a session is indexed; of a ticket the same without steps."""
+TICKET_COLUMNS = tuple(name for name in COLUMNS if name != "steps")
+WEIGHTS = {
+    "problem": 6.0,
+    "company": 2.0,
+    "devices": 3.0,
+    "ticket": 2.0,
+    "steps": 1.0,
+    "resolution": 4.0,
+}
+"""How much a word counts in each."""
+_TOLD_OF_TICKET = 20_000
+_TELLS_ERRORS = ("problem", "ticket", "steps")
 
 _QUERY_LIMIT = 10_000
 _WORDS_IN_SEARCH = 24
@@ -36,9 +51,12 @@ _COMMON = frozenset(
 )
 
 
-def texts(session: Session, steps: Iterable[Step]) -> tuple[str, str, str, str]:
-    """Return what is indexed of a session: problem, company, steps, resolution."""
+def texts(
+    session: Session, steps: Sequence[Step], context: TicketContext | None = None
+) -> dict[str, str]:
+    """Return what is indexed of a session, with what its ticket said when it was last read."""
     problem = (session.problem_summary, session.problem_domain, session.intake.text)
+    done = [line for step in steps for line in _lines(step) if line]
     company = (session.company, session.ticket_id)
     resolution = (
         session.resolution_summary,
@@ -46,12 +64,63 @@ def texts(session: Session, steps: Iterable[Step]) -> tuple[str, str, str, str]:
         session.escalation_reason,
         session.end_reason,
     )
-    return (
-        "\n".join(filter(None, problem)),
-        "\n".join(filter(None, company)),
-        "\n".join(line for step in steps for line in _lines(step) if line),
-        "\n".join(filter(None, resolution)),
-    )
+    return {
+        "problem": _told(*problem),
+        "company": _told(*company),
+        "devices": _told(*_devices(context), *_mentioned((session.intake.text, *done))),
+        "ticket": _told(*_of_ticket(context)),
+        "steps": _told(*done),
+        "resolution": _told(*resolution),
+    }
+
+
+def ticket_texts(context: TicketContext) -> dict[str, str]:
+    """Return what is indexed of a cached ticket."""
+    ticket = context.ticket
+    words = tuple(_of_ticket(context))
+    return {
+        "problem": ticket.summary,
+        "company": _told(ticket.id, ticket.company.name, ticket.contact.name, ticket.site.name),
+        "devices": _told(*_devices(context), *_mentioned(words)),
+        "ticket": _told(*words[1:]),
+        "resolution": resolution_of(context),
+    }
+
+
+def resolution_of(context: TicketContext) -> str:
+    """Return how a ticket was solved, as its notes say; empty when they don't."""
+    return _told(*(note.text for note in context.notes if note.is_resolution))
+
+
+def _told(*parts: str) -> str:
+    return "\n".join(filter(None, parts))
+
+
+def _of_ticket(context: TicketContext | None) -> Iterable[str]:
+    """Yield summary, description and notes of a ticket, as much as is worth searching."""
+    if context is None:
+        return
+    yield context.ticket.summary
+    yield context.ticket.description[:_TOLD_OF_TICKET]
+    left = _TOLD_OF_TICKET
+    for note in context.notes:
+        if left > 0 and not (note.is_description or note.is_resolution):
+            yield note.text[:left]
+            left -= len(note.text)
+
+
+def _devices(context: TicketContext | None) -> Iterable[str]:
+    for one in context.configurations if context is not None else ():
+        yield from (one.name, one.type, one.model, one.serial_number, one.ip_address)
+        yield one.mac_address
+
+
+def _mentioned(texts: Iterable[str]) -> Iterable[str]:
+    """Yield host names and addresses that came up."""
+    for fact in environment(texts):
+        kind, _, name = fact.partition(": ")
+        if kind != "Version":
+            yield name
 
 
 def _lines(step: Step) -> Iterable[str]:
@@ -75,6 +144,29 @@ def match_expression(typed: str) -> str:
     if not words:
         return ""
     return " ".join(map(_quoted, words)) + ("" if typed[-1:].isspace() else " *")
+
+
+def narrowed(typed: str, narrowing: Narrowing, columns: Sequence[str] = COLUMNS) -> str:
+    """Return an FTS5 expression for what was typed in the search and beside it."""
+    parts = [match_expression(typed)]
+    if device := match_expression(narrowing.device):
+        parts.append(f"{{devices}} : ({device})")
+    words = [word for word in clean(narrowing.error[:_QUERY_LIMIT]).split() if _is_searchable(word)]
+    if words:
+        # An error is told by what follows what: its words are one phrase.
+        among = " ".join(name for name in _TELLS_ERRORS if name in columns)
+        star = "" if narrowing.error[-1:].isspace() else " *"
+        parts.append(f"{{{among}}} : {_quoted(' '.join(words[:_WORDS_IN_SEARCH]))}{star}")
+    return " AND ".join(f"({part})" for part in parts if part)
+
+
+def asks_nothing(typed: str, narrowing: Narrowing) -> bool:
+    """Return whether something was typed in a field of which nothing can be searched for."""
+    asked = (typed, narrowing.device, narrowing.error)
+    return any(
+        text.strip() and not any(map(_is_searchable, clean(text[:_QUERY_LIMIT]).split()))
+        for text in asked
+    )
 
 
 def likeness_words(text: str, limit: int | None = _WORDS_IN_LIKENESS) -> tuple[str, ...]:

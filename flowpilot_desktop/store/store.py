@@ -30,9 +30,11 @@ from flowpilot_desktop.core.escalation import (
 from flowpilot_desktop.core.happening import Happening
 from flowpilot_desktop.core.history import (
     AuditEntry,
+    Narrowing,
     SessionFilter,
     SessionListing,
     SimilarSession,
+    TicketListing,
 )
 from flowpilot_desktop.core.ports import Clock
 from flowpilot_desktop.core.push import PushItem, PushKind, PushState
@@ -42,7 +44,13 @@ from flowpilot_desktop.core.timing import Segment
 from flowpilot_desktop.core.usage import DailyUsage, SessionUsage, UsageRecord, UsageTotal
 from flowpilot_desktop.store import tables as t
 from flowpilot_desktop.store.connection import trigger_refused
-from flowpilot_desktop.store.history import listings, similar
+from flowpilot_desktop.store.history import (
+    clients,
+    listings,
+    similar,
+    similar_tickets,
+    ticket_listings,
+)
 from flowpilot_desktop.store.opening import Opened, OpenReport, open_profile
 
 log = logging.getLogger(__name__)
@@ -162,6 +170,7 @@ class Store:
         search: str = "",
         limit: int = 50,
         offset: int = 0,
+        narrowing: Narrowing = Narrowing(),  # noqa: B008 - frozen
     ) -> tuple[SessionListing, ...]:
         """Return sessions that pass the filter and contain every word, newest first.
 
@@ -169,9 +178,25 @@ class Store:
         """
 
         def ask(connection: Connection) -> tuple[SessionListing, ...]:
-            return listings(connection, which, search, limit, offset)
+            return listings(connection, which, search, narrowing, limit=limit, offset=offset)
 
-        return await (self._search(ask) if search.strip() else self._read(ask))
+        is_asked = bool(search.strip() or narrowing)
+        return await (self._search(ask) if is_asked else self._read(ask))
+
+    async def tickets_matching(
+        self,
+        search: str,
+        narrowing: Narrowing = Narrowing(),  # noqa: B008 - frozen
+        limit: int = 20,
+    ) -> tuple[TicketListing, ...]:
+        """Return cached tickets that contain every word, the latest first."""
+        return await self._search(
+            lambda connection: ticket_listings(connection, search, narrowing, limit)
+        )
+
+    async def clients(self) -> tuple[str, ...]:
+        """Return the companies that sessions and cached tickets are about, by name."""
+        return await self._read(clients)
 
     async def similar_sessions(
         self, text: str, limit: int = 5, company: str = ""
@@ -181,6 +206,14 @@ class Store:
         Among equals, those of the same company come first.
         """
         return await self._search(lambda connection: similar(connection, text, limit, company))
+
+    async def similar_tickets(
+        self, text: str, limit: int = 3, company: str = ""
+    ) -> tuple[TicketListing, ...]:
+        """Return cached tickets with a solution that read like the text, the likest first."""
+        return await self._search(
+            lambda connection: similar_tickets(connection, text, limit, company)
+        )
 
     async def attachment(self, attachment_id: str) -> Attachment | None:
         """Return an attachment with its content, or None."""

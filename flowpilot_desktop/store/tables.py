@@ -270,12 +270,15 @@ push_items = Table(
 ticket_contexts = Table(
     "ticket_contexts",
     metadata,
-    Column("connection_id", Words, primary_key=True),
-    Column("ticket_id", Words, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    _words("connection_id"),
+    _words("ticket_id"),
     _moment("fetched_at"),
     Column("ticket", Document(Ticket), nullable=False),
     Column("context", Document(TicketContext), nullable=False),
     _words("search_text"),
+    _words("company", ""),
+    UniqueConstraint("connection_id", "ticket_id", name="one_context"),
     Index("ticket_contexts_by_fetch", "connection_id", "fetched_at"),
 )
 
@@ -343,6 +346,7 @@ attachments = Table(
     _words("sha256"),
     _moment("created_at"),
     Column("content", LargeBinary, nullable=False),
+    _words("step_id", ""),
     Index("attachments_by_session", "session_id"),
 )
 
@@ -396,6 +400,9 @@ queue_operations = Table(
 
 stale_texts = Table("stale_texts", metadata, Column("number", Integer, primary_key=True))
 """Sessions whose text the full-text index does not know yet; filled by triggers."""
+
+stale_tickets = Table("stale_tickets", metadata, Column("number", Integer, primary_key=True))
+"""Cached tickets whose text it does not know yet."""
 
 Record = (
     Session
@@ -478,6 +485,7 @@ def _context_apart(context: TicketContext) -> dict[str, Any]:
         "ticket": ticket,
         "context": context,
         "search_text": "\n".join(found_by).casefold(),
+        "company": ticket.company.name,
     }
 
 

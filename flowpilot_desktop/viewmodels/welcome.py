@@ -136,7 +136,7 @@ class WelcomeViewModel(ViewModel):
 
     @Slot()
     def _psa_connected(self) -> None:
-        """The page empties the fields of keys that are kept: that is nothing new to try."""
+        """Know the emptied fields of keys that are kept for nothing new to try."""
         self._tried = replace(self._tried, public_key="", private_key="")
 
     @Slot()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowpilot_desktop.core.history import SessionFilter
+from flowpilot_desktop.core.history import Narrowing, SessionFilter
 from flowpilot_desktop.core.session import (
     Action,
     Command,
@@ -19,7 +19,8 @@ from flowpilot_desktop.core.session import (
     SessionStatus,
     Source,
 )
-from flowpilot_desktop.store import Store
+from flowpilot_desktop.core.ticket import Configuration, Reference, TicketContext, TicketNote
+from flowpilot_desktop.store import Store, search
 from flowpilot_desktop.store.search import likeness_words, match_expression, plain
 from tests.store import records as make
 from tests.store.records import at
@@ -306,5 +307,123 @@ async def test_ten_thousand_sessions_answer_at_once(store: Store):
     assert await seconds(store.sessions(search="HOST-09999")) < 0.2
     assert await seconds(store.sessions(search="printer spooler")) < 1.0
     assert await seconds(store.sessions(SessionFilter.ACTIVE, "p")) < 1.5
+    by_client = Narrowing(client="Company 7", error="printer")
+    assert await seconds(store.sessions(narrowing=by_client)) < 1.0
+    assert await seconds(store.sessions(narrowing=Narrowing(device="host-04242"))) < 0.5
+    assert await seconds(store.clients()) < 0.5
     assert await seconds(store.similar_sessions(words(3, 20), 5, "Company 7")) < 2.0
     assert await seconds(store.save(make.an_answered_step("new", "s5", 2))) < 0.2
+
+
+# --- narrowed to a client, a device, an error -------------------------------------------------
+
+
+def a_ticket(ticket_id: str = "48213", **changes: Any) -> TicketContext:
+    context = make.a_context(ticket_id, description="The scanner in the lobby is silent")
+    return replace(
+        context,
+        configurations=(Configuration(1, "NW-LAP-14", serial_number="5CG1234XYZ"),),
+        notes=(
+            TicketNote(1, "Caller says: cannot open the mailbox folder"),
+            TicketNote(2, "Replaced the toner and the drum.", is_resolution=True),
+        ),
+        **changes,
+    )
+
+
+async def narrowed(store: Store, search: str = "", **to: str) -> list[str]:
+    found = await store.sessions(search=search, narrowing=Narrowing(**to))
+    return [one.session.id for one in found]
+
+
+@pytest.mark.parametrize(
+    ("to", "search", "expected"),
+    [
+        ({"client": "Acme & Söhne GmbH"}, "", ["mail"]),
+        ({"client": "Acme"}, "", []),  # a client is chosen, not guessed
+        ({"client": "Acme & Söhne GmbH"}, "spooler", []),
+        ({"device": "srv-dc"}, "", ["mail"]),  # typed by the technician
+        ({"device": "SRV-DC01"}, "outlook", ["mail"]),
+        ({"device": "192.168.10"}, "", ["mail"]),
+        ({"device": "nw-lap"}, "", ["mail"]),  # of the ticket
+        ({"device": "5cg1234"}, "", ["mail"]),
+        ({"device": "outlook"}, "", []),  # a word, but no device
+        ({"error": "0x8004010f"}, "", ["mail"]),
+        ({"error": "KB5034441 is miss"}, "", ["mail"]),
+        ({"error": "missing is KB5034441"}, "", []),  # a message has its words in its order
+        ({"error": "cannot open the mailbox"}, "", ["mail"]),  # in the ticket's note
+        ({"error": "cannot open the mail "}, "", []),  # a space ends the word
+        ({"error": "Spooler neu"}, "", []),  # what solved it is no error
+        ({"device": "dc01", "error": "0x8004010F"}, "tuesday", ["mail"]),
+        ({"device": "dc01", "error": "0x80070005"}, "", []),
+        ({"device": "*"}, "", []),
+        ({"error": '" OR "'}, "", []),
+        ({"client": " ", "device": " ", "error": ""}, "", ["lunch", "print", "mail"]),
+    ],
+)
+async def test_what_is_left_when_narrowed(
+    full: Store, to: dict[str, str], search: str, expected: list[str]
+):
+    session = await full.session("mail")
+    assert session is not None
+    await full.save(replace(session, connection_id="cw"))
+    await full.save(a_ticket())
+    assert await narrowed(full, search, **to) == expected
+
+
+@given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))
+def test_what_is_narrowed_to_is_only_words_too(typed: str, device: str, error: str):
+    expression = search.narrowed(typed, Narrowing(device=device, error=error))
+    outside = "".join(expression.split('"')[::2])
+    for name in ("AND", "{devices}", "{problem ticket steps}"):
+        outside = outside.replace(name, "")
+    assert set(outside) <= set(" ():*"), expression
+
+
+async def test_a_ticket_read_anew_is_found_by_what_it_says_now(full: Store):
+    session = await full.session("mail")
+    assert session is not None
+    await full.save(replace(session, connection_id="cw"))
+    await full.save(a_ticket())
+    assert await names(full, "lobby") == ["mail"]
+    await full.save(replace(a_ticket(), configurations=(Configuration(2, "NW-NEW-1"),)))
+    assert await narrowed(full, device="nw-lap") == []
+    assert await narrowed(full, device="nw-new") == ["mail"]
+    await full.forget(a_ticket())
+    assert await narrowed(full, device="nw-new") == []
+    assert await full.tickets_matching("lobby") == ()
+
+
+async def test_cached_tickets_are_found_by_all_that_was_read_of_them(store: Store):
+    await store.save(a_ticket(), replace(a_ticket("7"), fetched_at=at(5)))
+    await store.save(make.a_context("8", summary="Badge reader", company=Reference(9, "Bank")))
+
+    async def found(search: str = "", **to: str) -> list[str]:
+        rows = await store.tickets_matching(search, Narrowing(**to))
+        return [row.ticket.id for row in rows]
+
+    assert await found("lobby scann") == ["7", "48213"]  # the latest first
+    assert await found("48213") == ["48213"]
+    assert await found("toner drum") == ["7", "48213"]
+    assert await found(device="5CG1234XYZ") == ["7", "48213"]
+    assert await found(error="cannot open the mailbox") == ["7", "48213"]
+    assert await found(client="Bank") == ["8"]
+    assert await found("lobby", client="Bank") == []
+    assert await found() == []
+    assert await found('"; --') == []
+    (row, _) = await store.tickets_matching("mailbox")
+    assert "cannot open the mailbox" in row.snippet
+    assert await store.clients() == ("Bank", a_ticket().ticket.company.name)
+
+
+async def test_solved_tickets_are_suggested_with_their_solution(store: Store):
+    await store.save(
+        a_ticket(),
+        make.a_context("9", summary="The scanner in the lobby is silent"),  # nobody said how
+        *(make.a_context(f"x{n}", summary=f"Thing {n} is broken") for n in range(20)),
+    )
+    (one,) = await store.similar_tickets("Scanner silent in the lobby again")
+    assert one.ticket.id == "48213"
+    assert one.snippet == "Replaced the toner and the drum."
+    assert 0.5 < one.likeness <= 1
+    assert await store.similar_tickets("of the and") == ()
