@@ -25,7 +25,8 @@ KEPT_LINES = 24
 """Lines that matter which a digest holds at most."""
 _LISTED_LINES = 60
 _LINE = 300
-_READ_LIMIT = 400_000
+_READ_LIMIT = 2_000_000
+"""Characters that are read: of a longer text the beginning and the end."""
 _VALUES = 8
 _HEAD = 3
 
@@ -60,13 +61,20 @@ class Evidence:
 
 def evidence(text: str) -> Evidence | None:
     """Return what a paste says, or None for a short text and for somebody's own words."""
-    lines = text[:_READ_LIMIT].splitlines()
+    read = text
+    if len(text) > _READ_LIMIT:
+        half = _READ_LIMIT // 2
+        read = "\n".join((text[:half].rpartition("\n")[0], text[-half:].partition("\n")[2]))
+    lines = read.splitlines()
     if len(text) < LONG_TEXT and len(lines) < MANY_LINES:
         return None
-    kind = _kind(text[:_READ_LIMIT], lines)
+    kind = _kind(read, lines)
     if kind is None:
         return None
-    return Evidence(kind, text.count("\n") + 1, tuple(_facts(kind, lines)), _telling(kind, lines))
+    facts = list(_facts(kind, lines))
+    if read is not text:
+        facts.append(f"Read: the first and the last {_READ_LIMIT // 2:,} characters only")
+    return Evidence(kind, text.count("\n") + 1, tuple(facts), _telling(kind, lines))
 
 
 _STAMP = re.compile(
@@ -81,10 +89,21 @@ _EXCEPTION = re.compile(
     r"(?P<head>[A-Za-z_][\w.$]*(?:Exception|Error|Fault)\b.*)"
 )
 _IP_HEAD = re.compile(
-    r"^\s*(?:Windows IP Configuration|Host Name[ .]*:|.*adapter .+:\s*$)", re.IGNORECASE
+    r"^\s*(?:Windows[ -]IP[ -][CK]onfiguration|Host ?Name[ .]*:|.*adapter .+:\s*$)", re.IGNORECASE
 )
-_EVENT = re.compile(r"\bEvent ?ID[\s:=,\"]*(\d{1,5})\b|<EventID[^>]*>(\d{1,5})<", re.IGNORECASE)
-_SOURCE = re.compile(r"^\s*(?:Source|ProviderName|Provider)\s*[:=]\s*(\S.{0,60})", re.IGNORECASE)
+_EVENT = re.compile(
+    r"\b(?:Event ?|Ereignis-?)ID[\s:=,\"]*(\d{1,5})\b|<EventID[^>]*>(\d{1,5})<"
+    # A row of Get-WinEvent: the time, the id, the level
+    r"|:\d\d(?: [AP]M)?[ ]{1,9}(\d{1,5}) (?:Critical|Error|Warning|Information|Verbose)\b",
+    re.IGNORECASE,
+)
+_SOURCE = re.compile(
+    r"^\s*(?:Source|Quelle|ProviderName|Provider)\s*[:=]\s*(\S.{0,60})"
+    r"|<Provider Name=[\"']([^\"'>]{1,60})",
+    re.IGNORECASE,
+)
+_EVENT_HEAD = re.compile(r"(?:^|[,\t])\"?(?:Event ID|Ereignis-ID)\"?(?:[,\t]|$)", re.IGNORECASE)
+_HEAD_WITHIN = 50
 _CODE = re.compile(
     r"\b(?:0x[0-9a-fA-F]{4,8}|AADSTS\d{4,7}|(?:WSAE?|ERR(?:OR)?)_[A-Z][A-Z_]{3,40}"
     r"|(?:error|status|code|errno)[ :=#]{1,3}-?\d{2,10})\b",
@@ -108,7 +127,7 @@ _FILE_ENDINGS = frozenset(
 def _kind(text: str, lines: list[str]) -> EvidenceKind | None:
     if sum(bool(_IP_HEAD.match(line)) for line in lines[:400]) > 1 and "dhcp" in text.casefold():
         return EvidenceKind.IP_CONFIGURATION
-    if len(_EVENT.findall(text)) > 1:
+    if len(_EVENT.findall(text)) > 1 or sum(1 for _ in _listed_events(lines)) > 1:
         return EvidenceKind.EVENTS
     frames = sum(bool(_FRAME.match(line)) for line in lines)
     stamped = sum(bool(_STAMP.search(line[:60])) for line in lines)
@@ -128,9 +147,14 @@ def _facts(kind: EvidenceKind, lines: list[str]) -> Iterator[str]:
     if len(stamps) > 1:
         yield f"Time span: {stamps[0]} to {stamps[-1]}"
     if kind is EvidenceKind.EVENTS:
-        ids = Counter(a or b for line in lines for a, b in _EVENT.findall(line))
+        listed = list(_listed_events(lines))
+        ids = Counter(number for number, _ in listed)
+        ids.update("".join(found) for line in lines for found in _EVENT.findall(line))
         yield f"Event ids: {_counted(ids)}"
-        sources = Counter(m[1].strip() for line in lines if (m := _SOURCE.match(line)))
+        sources = Counter(source for _, source in listed if source)
+        sources.update(
+            (found[1] or found[2]).strip() for line in lines if (found := _SOURCE.search(line))
+        )
         if sources:
             yield f"Sources: {_counted(sources)}"
     yield from _trace(lines)
@@ -143,6 +167,21 @@ def _facts(kind: EvidenceKind, lines: list[str]) -> Iterator[str]:
     hosts = Counter(h for line in lines if not _FRAME.match(line) for h in _hosts(line))
     if hosts:
         yield "Hosts: " + ", ".join(one for one, _ in hosts.most_common(_VALUES))
+
+
+def _listed_events(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Yield id and source of each row of a table as the Event Viewer copies and exports it."""
+    place = next((n for n, line in enumerate(lines[:_HEAD_WITHIN]) if _EVENT_HEAD.search(line)), -1)
+    if place < 0:
+        return
+    delimiter = "\t" if "\t" in lines[place] else ","
+    heads = [head.strip(' "').casefold() for head in lines[place].split(delimiter)]
+    number = next(n for n, head in enumerate(heads) if head in ("event id", "ereignis-id"))
+    source = next((n for n, head in enumerate(heads) if head in ("source", "quelle")), -1)
+    for line in lines[place + 1 :]:
+        cells = [cell.strip(' "') for cell in line.split(delimiter, len(heads))]
+        if len(cells) > max(number, source) and cells[number].isdecimal():
+            yield cells[number], cells[source] if source >= 0 else ""
 
 
 def _counted(values: Counter[str]) -> str:
@@ -187,28 +226,52 @@ _LABELS = {
     "dns servers": "DNS servers",
     "media state": "Media",
     "lease expires": "Lease until",
+    # As a German Windows says it
+    "hostname": "Host",
+    "primäres dns-suffix": "DNS suffix",
+    "verbindungsspezifisches dns-suffix": "DNS suffix",
+    "beschreibung": "Adapter",
+    "dhcp aktiviert": "DHCP",
+    "ipv4-adresse": "Address",
+    "ipv4-adresse (auto. konfiguration)": "Address without DHCP",
+    "ipv6-adresse": "Address",
+    "subnetzmaske": "Mask",
+    "standardgateway": "Gateway",
+    "dhcp-server": "DHCP server",
+    "dns-server": "DNS servers",
+    "medienstatus": "Media",
+    "lease läuft ab": "Lease until",
 }
+_DEEP = " " * 12
+"""A further value stands below the first one."""
+_LABELLED = re.compile(r"\s{1,8}(?P<label>\S[^:]{0,80}?)[ .]*:(?:\s+(?P<value>.*))?$")
 
 
 def _configuration(lines: list[str]) -> Iterator[str]:
-    """Yield the facts of every adapter; a value's further lines belong to its label."""
-    label = ""
-    found: dict[str, list[str]] = {}
+    """Yield the facts of the host, then of each adapter; further lines belong to their label."""
+    adapter, label = "", ""
+    found: dict[str, dict[str, list[str]]] = {}
     for line in lines:
-        head, colon, value = line.partition(" :")
-        name = head.strip(" .").casefold()
-        if colon and name in _LABELS:
-            label = _LABELS[name]
-        elif colon or not line.startswith("      ") or not label:
-            label = ""
+        if line[:1].strip():
+            adapter, label = (
+                line.strip().rstrip(":")[:_LINE] if line.rstrip()[-1:] == ":" else "",
+                "",
+            )
             continue
-        else:
-            value = line
-        value = re.sub(r"\((?:Preferred|Deferred)\)", "", value).strip()
-        if value and value not in found.setdefault(label, []):
-            found[label].append(value[:_LINE])
-    for label, values in found.items():
-        yield f"{label}: {', '.join(values[:_VALUES])}"
+        if match := _LABELLED.match(line):
+            label = _LABELS.get(match["label"].casefold(), "")
+        elif not line.startswith(_DEEP):
+            label = ""
+        value = re.sub(r"\([^\W\d]+\)\s*$", "", (match["value"] or "") if match else line).strip()
+        values = found.setdefault(adapter, {}).setdefault(label, [])
+        if label and value and value not in values:
+            values.append(value[:_LINE])
+    for adapter, facts in found.items():
+        told = [f"{name}: {', '.join(some[:_VALUES])}" for name, some in facts.items() if some]
+        if not adapter:
+            yield from told
+        elif told:
+            yield f"{adapter}: {'; '.join(told)}"
 
 
 def _telling(kind: EvidenceKind, lines: list[str]) -> tuple[str, ...]:
@@ -223,15 +286,16 @@ def _telling(kind: EvidenceKind, lines: list[str]) -> tuple[str, ...]:
 def _without_repeats(lines: list[str], chosen: list[int], bad: Iterable[int]) -> list[int]:
     """Return places in order, one for each sort of line: a message repeats with other numbers."""
     seen = {_sort(lines[place]) for place in chosen}
-    kept = list(chosen)
+    kept: list[int] = []
     for place in bad:
-        if len(kept) >= KEPT_LINES:
-            break
         sort = _sort(lines[place])
-        if place not in kept and sort not in seen:
+        if sort not in seen:
             seen.add(sort)
             kept.append(place)
-    return sorted(kept)
+    if len(kept) > (room := KEPT_LINES - len(chosen)):
+        # How it began, and how it ended
+        kept = kept[: room // 2] + kept[-(room - room // 2) :]
+    return sorted([*chosen, *kept])
 
 
 def _sort(line: str) -> str:

@@ -75,12 +75,46 @@ def test_ipconfig_gives_its_addresses():
     assert evidence(IPCONFIG) is not None
     found = facts(IPCONFIG)
     assert found["Host"] == "NW-LT-014"
-    assert found["Address"] == "192.0.2.41"
-    assert found["DNS servers"] == "192.0.2.53, 198.51.100.53"
-    assert found["DHCP server"] == "192.0.2.2"
-    assert found["DHCP"] == "Yes"
-    assert found["Gateway"] == "192.0.2.1"
-    assert found["Media"] == "Media disconnected"
+    assert found["Ethernet adapter Ethernet"] == "Media: Media disconnected"
+    assert found["Wireless LAN adapter Wi-Fi"] == (
+        "DNS suffix: northwind.example; Adapter: Wi-Fi 6 AX201; DHCP: Yes; Address: 192.0.2.41; "
+        "Mask: 255.255.255.0; Lease until: Tuesday 10:11:12; Gateway: 192.0.2.1; "
+        "DHCP server: 192.0.2.2; DNS servers: 192.0.2.53, 198.51.100.53"
+    )
+
+
+def test_ipconfig_keeps_apart_what_belongs_to_two_adapters():
+    second = "Ethernet adapter VPN:\n\n   IPv4 Address. . . . . . . . . . . : 198.51.100.9\n"
+    found = facts(IPCONFIG + "\n" + second)
+    assert found["Ethernet adapter VPN"] == "Address: 198.51.100.9"
+    assert "198.51.100.9" not in found["Wireless LAN adapter Wi-Fi"]
+
+
+def test_ipconfig_in_german():
+    german = """
+Windows-IP-Konfiguration
+
+   Hostname  . . . . . . . . . . . . : NW-LT-014
+   Primäres DNS-Suffix . . . . . . . :
+
+Ethernet-Adapter Ethernet:
+
+   Verbindungsspezifisches DNS-Suffix: northwind.example
+   Beschreibung. . . . . . . . . . . : Intel I219-LM
+   DHCP aktiviert. . . . . . . . . . : Ja
+   IPv4-Adresse  . . . . . . . . . . : 192.0.2.41(Bevorzugt)
+   Subnetzmaske  . . . . . . . . . . : 255.255.255.0
+   Standardgateway . . . . . . . . . : 192.0.2.1
+   DHCP-Server . . . . . . . . . . . : 192.0.2.2
+   DNS-Server  . . . . . . . . . . . : 192.0.2.53
+                                       198.51.100.53
+""" + "\n".join(f"   Zeile {number}" for number in range(12))
+    found = facts(german)
+    assert found["Host"] == "NW-LT-014"
+    assert found["Ethernet-Adapter Ethernet"].endswith(
+        "Address: 192.0.2.41; Mask: 255.255.255.0; Gateway: 192.0.2.1; DHCP server: 192.0.2.2; "
+        "DNS servers: 192.0.2.53, 198.51.100.53"
+    )
 
 
 def test_a_log_gives_span_codes_hosts_and_each_sort_of_bad_line_once():
@@ -104,6 +138,61 @@ def test_events_are_counted():
     assert found["Event ids"] == "7031 (8 times), 7000 (4 times)"
     assert found["Sources"] == "Service Control Manager (12 times)"
     assert found["Time span"].startswith("4/12/2026 9:00:00 AM")
+
+
+def test_the_table_that_the_event_viewer_exports_is_read():
+    rows = "".join(
+        f"Error,4/12/2026 9:{n:02d}:00 AM,Service Control Manager,{7031 if n % 3 else 7000},None,"
+        '"The spooler, again, terminated."\n'
+        for n in range(30)
+    )
+    for text in (
+        "Level,Date and Time,Source,Event ID,Task Category\n" + rows,
+        "Ebene,Datum und Uhrzeit,Quelle,Ereignis-ID,Aufgabenkategorie\n" + rows,
+        ("Level,Date and Time,Source,Event ID,Task Category\n" + rows).replace(",", "\t"),
+    ):
+        read = evidence(text)
+        assert read is not None
+        assert read.kind is EvidenceKind.EVENTS
+        found = facts(text)
+        assert found["Event ids"] == "7031 (20 times), 7000 (10 times)"
+        assert found["Sources"] == "Service Control Manager (30 times)"
+
+
+def test_events_of_powershell_and_of_xml_are_counted():
+    head = (
+        "   ProviderName: Application Error\n\nTimeCreated            Id LevelDisplayName Message\n"
+    )
+    row = "4/12/2026 9:{:02d}:00 AM  1000 Error  Faulting application\n"
+    rows = "".join(row.format(n) for n in range(30))
+    assert facts(head + rows)["Event ids"] == "1000 (30 times)"
+    event = (
+        "<Event><System><Provider Name='Disk'/><EventID Qualifiers='32772'>153</EventID>"
+        "<TimeCreated SystemTime='2026-04-12T09:00:00Z'/></System></Event>\n"
+    )
+    found = facts(event * 30)
+    assert found["Event ids"] == "153 (30 times)"
+    assert found["Sources"] == "Disk (30 times)"
+
+
+def test_the_end_of_a_very_long_log_is_read():
+    info = "".join(f"2026-04-12 09:00:11 INFO job {n} of the night run\n" for n in range(60_000))
+    text = info + "2026-04-12 17:12:13 ERROR 0x8007045d the disk is gone\n"
+    found = evidence(text)
+    assert found is not None
+    assert facts(text)["Time span"] == "2026-04-12 09:00:11 to 2026-04-12 17:12:13"
+    assert found.lines[-1].endswith("the disk is gone")
+    assert len(text) < 2_000_000 or "Read" in facts(text), "what was not read is said"
+
+
+def test_of_many_bad_lines_the_first_and_the_last_are_kept():
+    words = [f"{a}{b}" for a in "abcdefghij" for b in "klmnopqrst"]
+    text = "".join(f"2026-04-12 09:00:11 ERROR module {word} failed\n" for word in words)
+    found = evidence(text)
+    assert found is not None
+    assert len(found.lines) == KEPT_LINES
+    assert "ak failed" in found.lines[0]
+    assert "jt failed" in found.lines[-1]
 
 
 @pytest.mark.parametrize(
