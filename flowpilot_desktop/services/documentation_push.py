@@ -75,6 +75,11 @@ MAY_COME_TWICE = (
 )
 """What remains possible when something is sent again: told, not hidden."""
 
+CHANGED_LATER = (
+    "It was changed after an earlier try; if that one arrived, ConnectWise has it as it was then."
+)
+"""What an edited item says that is found on the ticket: the row shows the later words."""
+
 _ORDER = {PushKind.NOTE: 0, PushKind.TIME: 1, PushKind.STATUS: 2}
 _SETTLED = frozenset({PushState.SENT, PushState.SKIPPED})
 _LIVE = frozenset({PushState.PENDING, PushState.SENDING, PushState.UNCLEAR})
@@ -183,6 +188,7 @@ class DocumentationPush:
         await self._commit(
             item,
             payload=payload,
+            warning=_with(item.warning, CHANGED_LATER) if item.watermark is not None else "",
             state=PushState.PENDING,
             tries=0,
             looks=0,
@@ -265,7 +271,9 @@ class DocumentationPush:
         except PsaError as error:
             return await self._not_sent(item, error)
         self._reach.note(System.PSA, Reach.REACHABLE)
-        return await self._sent(item, remote_id)
+        return await self._sent(
+            replace(item, warning=_without(item.warning, CHANGED_LATER)), remote_id
+        )
 
     async def _not_sent(self, item: PushItem, error: PsaError) -> PushItem:
         """Judge a write that did not succeed: never there, refused, or nobody knows."""
@@ -309,11 +317,12 @@ class DocumentationPush:
             return await self._commit(item, looks=looks, next_try_at=self._in(SECOND_LOOK))
         if self._tries_used(item):
             return await self._fail(item, item.error)
-        if MAY_COME_TWICE not in item.warning:
-            item = replace(item, warning=f"{item.warning} {MAY_COME_TWICE}".strip())
-        pause = BACKOFF[item.tries - 1]
         return await self._commit(
-            item, state=PushState.PENDING, looks=0, next_try_at=self._in(pause)
+            item,
+            state=PushState.PENDING,
+            warning=_with(item.warning, MAY_COME_TWICE),
+            looks=0,
+            next_try_at=self._in(BACKOFF[item.tries - 1]),
         )
 
     async def _found(self, psa: Psa, item: PushItem) -> PushItem | None:
@@ -325,13 +334,11 @@ class DocumentationPush:
         hits = [record for record in records if _is_same(item, record)]
         if not hits:
             return None
-        warning = item.warning.replace(MAY_COME_TWICE, "").strip()
+        warning = _without(item.warning, MAY_COME_TWICE)
         if len(hits) > 1:
             ids = ", ".join(str(record.id) for record in hits)
-            warning = (
-                f"{warning} ConnectWise holds this more than once: records {ids}. Please check. "
-                f"{psa.ticket_url(item.ticket_id)}"
-            ).strip()
+            several = f"ConnectWise holds this more than once: records {ids}. Please check."
+            warning = _with(warning, f"{several} {psa.ticket_url(item.ticket_id)}".strip())
         return await self._sent(replace(item, warning=warning), hits[0].id)
 
     async def _send_status(self, psa: Psa, item: PushItem) -> PushItem:
@@ -459,6 +466,14 @@ def _unblocked(items: tuple[PushItem, ...]) -> list[PushItem]:
         if all(one.state in _SETTLED for one in before):
             unblocked.append(item)
     return unblocked
+
+
+def _with(warning: str, more: str) -> str:
+    return f"{_without(warning, more)} {more}".strip()
+
+
+def _without(warning: str, one: str) -> str:
+    return warning.replace(one, "").strip()
 
 
 def _is_same(item: PushItem, record: RemoteRecord) -> bool:

@@ -6,6 +6,8 @@ The real push and the real adapter against the stateful site, in virtual time.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -217,3 +219,41 @@ async def test_what_waits_for_the_network_goes_when_it_is_back(world):
     assert items[0].state is PushState.SENT
     assert items[1].state is PushState.SENT  # it waited for the first part
     assert next(item for item in items if item.kind is PushKind.TIME).looks == 1
+
+
+async def test_what_had_arrived_before_it_was_changed_says_so(world):
+    """The row must not claim the changed text and times when ConnectWise has the first ones."""
+    await world.prepare()
+    world.plain.plan(dropped(stored=True), method="POST", path="entries$")
+    push = world.process()
+    await push.run_due()
+    words = '{"code":"Refused","message":"You may not look","errors":null}'
+    world.plain.plan(
+        answered(403, stored=False, body=words), method="GET", path="entries$", times=-1
+    )
+    for _ in range(4):
+        world.clock.advance(60)
+        await push.run_due()
+    entry = next(item for item in await world.items() if item.kind is PushKind.TIME)
+    assert entry.state is PushState.FAILED
+    world.plain.clear()
+    shorter = replace(entry.payload, end=entry.payload.end - timedelta(minutes=30))
+    await push.edit(entry.id, world.session_id, shorter)
+    entry = next(item for item in await world.items() if item.kind is PushKind.TIME)
+    assert entry.state is PushState.SENT
+    assert "as it was then" in entry.warning
+    assert len(world.site.entries_of(world.ticket)) == 1
+
+
+async def test_what_is_changed_and_then_sent_says_nothing(world):
+    await world.prepare()
+    words = '{"code":"TimeEntryApi","message":"Period closed","errors":null}'
+    world.plain.plan(answered(400, stored=False, body=words), method="POST", path="entries$")
+    push = world.process()
+    await push.run_due()
+    entry = next(item for item in await world.items() if item.kind is PushKind.TIME)
+    assert "Period closed" in entry.error
+    shorter = replace(entry.payload, end=entry.payload.end - timedelta(minutes=30))
+    await push.edit(entry.id, world.session_id, shorter)
+    entry = next(item for item in await world.items() if item.kind is PushKind.TIME)
+    assert (entry.state, entry.warning, entry.payload) == (PushState.SENT, "", shorter)
