@@ -32,6 +32,27 @@ class Attachment:
         return hashlib.sha256(self.content).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An attachment without its content, which may be megabytes: enough to show that it is there.
+
+    ``size`` is in bytes.
+    """
+
+    id: str
+    session_id: str
+    step_id: str
+    name: str
+    media_type: str
+    size: int
+    created_at: datetime
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is a screenshot."""
+        return self.media_type.startswith("image/")
+
+
 PICTURE_LIMIT = 5 * 2**20
 """Bytes of a picture; what a model takes at most."""
 PICTURES_LIMIT = 10

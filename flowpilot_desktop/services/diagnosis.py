@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flowpilot_desktop.core.attachment import NOTE, Attachment
 from flowpilot_desktop.core.errors import InvalidInput, NotFound
 from flowpilot_desktop.core.session import (
     BRIEFING_FRESH,
@@ -31,6 +32,8 @@ from flowpilot_desktop.services.probes import Probe, run_probe
 from flowpilot_desktop.services.sessions import Sessions
 from flowpilot_desktop.services.sharing import Share
 
+NOTE_CORRECTS = "note.corrects"
+"""The draft field that says which step a note corrects; the note itself is ``NOTE``."""
 NOTE_LIMIT = 100_000
 """Characters of one answer or note; what is longer is refused with the number."""
 
@@ -70,7 +73,7 @@ class Diagnosis:
                 raise NotFound("That card is not part of this session.")
             now = sessions.clock.now()
             words, pasted = await self._evidence.read(
-                session_id, response.text, f"step {step.number}"
+                session_id, response.text, f"step {step.number}", step_id
             )
             response = replace(response, text=words)
             done = answered(step, response, by=sessions.me.id, at=now)
@@ -135,12 +138,16 @@ class Diagnosis:
             raise InvalidInput("Type what you did or saw.")
         async with self._sessions.exclusive(session_id):
             await self._sessions.workable(session_id)
-            text, pasted = await self._evidence.read(session_id, text, "note")
-            if pasted:
-                await self._store.save(*pasted)
-            draft = StepDraft(Note(text), Source.ENGINEER)
+            step_id = new_id()
+            text, pasted = await self._evidence.read(session_id, text, "note", step_id)
+            pictures = await self._evidence.of_step(session_id, NOTE)
             step = await self._append(
-                session_id, draft, corrects=corrects, clear_drafts=[(session_id, "note")]
+                session_id,
+                StepDraft(Note(text), Source.ENGINEER),
+                step_id=step_id,
+                corrects=corrects,
+                brings=(*pasted, *(replace(one, step_id=step_id) for one in pictures)),
+                clear_drafts=[(session_id, NOTE), (session_id, NOTE_CORRECTS)],
             )
         self._sessions.changed(session_id)
         return step
@@ -174,6 +181,9 @@ class Diagnosis:
             if left is not None:
                 await self._store.forget(left)
             step = await self._append(session_id, correction.draft, corrects=correction.corrects)
+            if left is not None:
+                pictures = await self._evidence.of_step(session_id, left.id)
+                await self._store.save(*(replace(one, step_id=step.id) for one in pictures))
             if unsent is not None:
                 await self._store.save(replace(unsent, field=step.id))
                 await self._store.forget(unsent)
@@ -200,7 +210,9 @@ class Diagnosis:
         session_id: str,
         draft: StepDraft,
         *,
+        step_id: str = "",
         corrects: str = "",
+        brings: tuple[Attachment, ...] = (),
         clear_drafts: list[tuple[str, str]] | None = None,
         spent: tuple[UsageRecord, ...] = (),
     ) -> Step:
@@ -210,7 +222,7 @@ class Diagnosis:
         steps = await self._store.steps(session_id)
         now, me = sessions.clock.now(), sessions.me.id
         step = Step(
-            id=new_id(),
+            id=step_id or new_id(),
             session_id=session_id,
             number=max((step.number for step in steps), default=0) + 1,
             body=draft.body,
@@ -236,6 +248,7 @@ class Diagnosis:
         await self._store.save(
             session,
             step,
+            *brings,
             *spent,
             *await sessions.timekeeping.begun(session, me),
             *self._share.told(session, step),

@@ -15,11 +15,17 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from flowpilot_desktop.core.attachment import Attachment
+from flowpilot_desktop.core.attachment import INTAKE, Attachment, Kept
 from flowpilot_desktop.core.errors import InvalidInput
 from flowpilot_desktop.core.escalation import EscalationFilter
 from flowpilot_desktop.core.events import Events
-from flowpilot_desktop.core.history import SessionFilter, SessionListing, SimilarSession
+from flowpilot_desktop.core.history import (
+    Narrowing,
+    SessionFilter,
+    SessionListing,
+    SimilarSession,
+    TicketListing,
+)
 from flowpilot_desktop.core.push import PsaPushStatus, PushItem, session_push_status
 from flowpilot_desktop.core.redaction import RedactedText
 from flowpilot_desktop.core.session import (
@@ -156,13 +162,30 @@ class FlowPilotEngine:
         search: str = "",
         limit: int = 50,
         offset: int = 0,
+        narrowing: Narrowing = Narrowing(),  # noqa: B008 - frozen
     ) -> tuple[SessionListing, ...]:
         """Return sessions, newest first, that pass the filter and contain the words."""
-        return await self._store.sessions(which, search, limit, offset)
+        return await self._store.sessions(which, search, limit, offset, narrowing)
+
+    async def tickets_matching(
+        self,
+        search: str,
+        narrowing: Narrowing = Narrowing(),  # noqa: B008 - frozen
+    ) -> tuple[TicketListing, ...]:
+        """Return tickets that were read before and contain the words."""
+        return await self._store.tickets_matching(search, narrowing)
+
+    async def clients(self) -> tuple[str, ...]:
+        """Return the companies that sessions and read tickets are about."""
+        return await self._store.clients()
 
     async def similar_sessions(self, text: str, company: str = "") -> tuple[SimilarSession, ...]:
         """Return sessions solved before that read like this text."""
         return await self._store.similar_sessions(text, 5, company)
+
+    async def similar_tickets(self, text: str, company: str = "") -> tuple[TicketListing, ...]:
+        """Return read tickets that tell their solution and read like this text."""
+        return await self._store.similar_tickets(text, 3, company)
 
     async def last_open_session(self) -> str:
         """Return the id of the session that was on the screen last, if it still lives."""
@@ -253,9 +276,19 @@ class FlowPilotEngine:
         await self._intakes.refresh_ticket(session_id)
         return await self.session(session_id)
 
-    async def attach_picture(self, session_id: str, content: bytes) -> Attachment:
-        """Keep a screenshot with the session, or for the intake when the id is empty."""
-        return await self._evidence.attach_picture(session_id, content)
+    async def attach_picture(
+        self, session_id: str, content: bytes, step_id: str = INTAKE
+    ) -> Attachment:
+        """Keep a screenshot with a card, or for the intake when the session's id is empty."""
+        return await self._evidence.attach_picture(session_id, content, step_id)
+
+    async def evidence(self, session_id: str) -> tuple[Kept, ...]:
+        """Return the screenshots and long pastes that are kept with a session's cards."""
+        return await self._evidence.of_session(session_id)
+
+    async def attachment(self, attachment_id: str) -> Attachment:
+        """Return what is kept, whole."""
+        return await self._evidence.content(attachment_id)
 
     async def pictures(self, session_id: str) -> tuple[Attachment, ...]:
         """Return the screenshots of a session, or those of the intake for an empty id."""

@@ -10,12 +10,14 @@ import asyncio
 from dataclasses import replace
 
 from flowpilot_desktop.core.attachment import (
+    INTAKE,
     PICTURE_LIMIT,
     PICTURES_LIMIT,
     Attachment,
+    Kept,
     picture_type,
 )
-from flowpilot_desktop.core.errors import InvalidInput
+from flowpilot_desktop.core.errors import InvalidInput, NotFound
 from flowpilot_desktop.core.evidence import evidence
 from flowpilot_desktop.core.session import new_id
 from flowpilot_desktop.services.sessions import Sessions
@@ -30,25 +32,47 @@ class Evidence:
         self._clock = sessions.clock
 
     async def read(
-        self, session_id: str, text: str, where: str
+        self, session_id: str, text: str, where: str, step_id: str
     ) -> tuple[str, tuple[Attachment, ...]]:
-        """Return what a step holds of a text, and a long paste as what is kept beside it."""
+        """Return what a step holds of a text, and a long paste as what is kept with that step."""
         found = await asyncio.to_thread(evidence, text)
         if found is None:
             return text, ()
-        before = await self._store.attachments(session_id)
+        before = await self._store.kept(session_id)
         name = f"{where}, {found.kind} {len(before) + 1}.txt"
         content = text.encode("utf-8", "replace")
-        kept = Attachment(new_id(), session_id, name, "text/plain", content, self._clock.now())
+        now = self._clock.now()
+        kept = Attachment(new_id(), session_id, name, "text/plain", content, now, step_id)
         return found.digest(name), (kept,)
+
+    async def of_session(self, session_id: str) -> tuple[Kept, ...]:
+        """Return what is kept with a session's cards; for an empty id, with the intake."""
+        return tuple(
+            one for one in await self._store.kept(session_id) if one.step_id or one.is_picture
+        )
+
+    async def of_step(self, session_id: str, step_id: str) -> tuple[Attachment, ...]:
+        """Return what is kept with one card, with its content."""
+        return tuple(
+            one for one in await self._store.attachments(session_id) if one.step_id == step_id
+        )
+
+    async def content(self, attachment_id: str) -> Attachment:
+        """Return what is kept, whole. Raises NotFound."""
+        found = await self._store.attachment(attachment_id)
+        if found is None:
+            raise NotFound("This is not kept any more.")
+        return found
 
     async def brought(self, ids: tuple[str, ...], session_id: str) -> list[Attachment]:
         """Return what was attached before the session started, as the session's own."""
         found = [await self._store.attachment(one) for one in ids]
         return [replace(one, session_id=session_id) for one in found if one is not None]
 
-    async def attach_picture(self, session_id: str, content: bytes) -> Attachment:
-        """Keep a screenshot with the session, or for the intake when the id is empty."""
+    async def attach_picture(
+        self, session_id: str, content: bytes, step_id: str = INTAKE
+    ) -> Attachment:
+        """Keep a screenshot with a card, or for the intake when the session's id is empty."""
         media_type = picture_type(content)
         if not media_type:
             raise InvalidInput(
@@ -68,7 +92,7 @@ class Evidence:
             raise InvalidInput(f"{PICTURES_LIMIT} pictures are the most for a session.")
         now = self._clock.now()
         name = f"screenshot {len(before) + 1}.{media_type.partition('/')[2]}"
-        picture = Attachment(new_id(), session_id, name, media_type, content, now)
+        picture = Attachment(new_id(), session_id, name, media_type, content, now, step_id)
         await self._store.save(picture)
         if session_id:
             self._sessions.changed(session_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from flowpilot_desktop.core.attachment import INTAKE
 from flowpilot_desktop.core.errors import FlowPilotError, InvalidInput
 from flowpilot_desktop.core.happening import Happening, HappeningKind
 from flowpilot_desktop.core.session import (
@@ -63,7 +64,7 @@ class Intakes:
         kind = intake_type(text, intake.ticket_id, has_screenshot=bool(intake.attachment_ids))
         session_id = new_id()
         headline = _headline(text, context, intake.ticket_id)
-        text, pasted = await self._evidence.read(session_id, text, "intake")
+        text, pasted = await self._evidence.read(session_id, text, "intake", INTAKE)
         session = Session(
             id=session_id,
             user_id=me.id,

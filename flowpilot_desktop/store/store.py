@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, case, delete, func, or_, selec
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import IntegrityError
 
-from flowpilot_desktop.core.attachment import Attachment
+from flowpilot_desktop.core.attachment import Attachment, Kept
 from flowpilot_desktop.core.errors import StoreError
 from flowpilot_desktop.core.escalation import (
     Escalation,
@@ -225,6 +225,20 @@ class Store:
         return await self._all(
             Attachment, table.c.session_id == session_id, order=[table.c.created_at, table.c.id]
         )
+
+    async def kept(self, session_id: str) -> tuple[Kept, ...]:
+        """Return a session's attachments without their content, the oldest first."""
+        table = t.attachments
+        statement = (
+            select(
+                *(table.c[name] for name in ("id", "session_id", "step_id", "name", "media_type")),
+                func.length(table.c.content),
+                table.c.created_at,
+            )
+            .where(table.c.session_id == session_id)
+            .order_by(table.c.created_at, table.c.id)
+        )
+        return await self._read(lambda connection: tuple(map(_kept, connection.execute(statement))))
 
     # What happened between the steps, and the hand-off
 
@@ -477,6 +491,10 @@ class Store:
         if self._closing is not None:
             raise StoreError("The local store is closed.", hint="Everything saved so far is safe.")
         return self._worker.submit(call)
+
+
+def _kept(row: Any) -> Kept:
+    return Kept(*row)
 
 
 _LONGEST_SEARCH = 1_000

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from flowpilot_desktop.core.attachment import PICTURE_LIMIT
-from flowpilot_desktop.core.errors import InvalidInput
-from flowpilot_desktop.core.session import Intake, IntakeType, Response
+from flowpilot_desktop.core.attachment import INTAKE, NOTE, PICTURE_LIMIT
+from flowpilot_desktop.core.errors import InvalidInput, NotFound
+from flowpilot_desktop.core.session import Intake, IntakeType, Response, Result
 from flowpilot_desktop.services.model_access import ModelRules
 from tests.core.test_evidence import IPCONFIG, LOG, PROSE
-from tests.services.desk import open_desk
+from tests.services.desk import any_answer, open_desk
 from tests.services.mind import begun, open_desk_with_claude
 from tests.simulators.claude import ClaudeSimulator, running
 
@@ -97,3 +97,62 @@ async def test_what_is_no_picture_or_too_large_is_refused_with_words(tmp_path: P
         for picture in await desk.engine.pictures(""):
             await desk.engine.remove_picture(picture)
         assert await desk.engine.pictures("") == ()
+
+
+async def test_what_is_kept_knows_its_card(simulator: ClaudeSimulator, tmp_path: Path):
+    async with open_desk_with_claude(tmp_path, simulator) as desk:
+        engine = desk.engine
+        before = await engine.attach_picture("", PNG)
+        session_id = (
+            await engine.start_session(Intake(LOG, attachment_ids=(before.id,)))
+        ).session.id
+        step = await engine.next_step(session_id)
+        assert step is not None
+        await engine.attach_picture(session_id, PNG, step.id)
+        await engine.respond(session_id, step.id, Response(text=IPCONFIG))
+        await engine.attach_picture(session_id, PNG, NOTE)
+        note = await engine.add_note(session_id, LOG)
+
+        async def kept() -> dict[str, list[str]]:
+            found: dict[str, list[str]] = {}
+            for one in await engine.evidence(session_id):
+                found.setdefault(one.step_id, []).append(one.name)
+            return found
+
+        cards = {
+            INTAKE: ["screenshot 1.png", "intake, log 1.txt"],
+            step.id: ["screenshot 2.png", "step 1, IP configuration 3.txt"],
+            note.id: ["screenshot 3.png", "note, log 5.txt"],
+        }
+        assert {card: sorted(names) for card, names in (await kept()).items()} == {
+            card: sorted(names) for card, names in cards.items()
+        }
+        texts = [one for one in await engine.evidence(session_id) if not one.is_picture]
+        assert [one.size for one in texts if one.step_id == note.id] == [len(LOG.encode())]
+        assert (await engine.attachment(texts[0].id)).content.decode() == LOG
+        with pytest.raises(NotFound):
+            await engine.attachment("gone")
+
+
+async def test_the_note_that_goes_to_the_ticket_is_no_evidence(tmp_path: Path):
+    async with open_desk(tmp_path) as desk:
+        session_id = (await desk.engine.start_session(Intake("printer is silent"))).session.id
+        verification = await desk.engine.ask_verification(session_id)
+        await desk.engine.respond(session_id, verification.id, Response(result=Result.WORKED))
+        await desk.engine.resolve_session(session_id, "Turned it on.")
+        assert (await desk.store.attachments(session_id)) != ()
+        assert await desk.engine.evidence(session_id) == ()
+
+
+async def test_a_screenshot_goes_with_its_card_when_the_flow_goes_back(tmp_path: Path):
+    async with open_desk(tmp_path) as desk:
+        engine = desk.engine
+        session_id = (await engine.start_session(Intake("the printer is offline"))).session.id
+        first = await engine.next_step(session_id)
+        assert first is not None
+        await engine.respond(session_id, first.id, any_answer(first))
+        second = await engine.next_step(session_id)
+        assert second is not None
+        await engine.attach_picture(session_id, PNG, second.id)
+        again = await engine.go_back(session_id)
+        assert [one.step_id for one in await engine.evidence(session_id)] == [again.id]
