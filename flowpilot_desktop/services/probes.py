@@ -15,6 +15,7 @@ import re
 import shutil
 import socket
 import ssl
+import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -80,8 +81,11 @@ async def run_probe(probe: Probe, seconds: float = PROBE_SECONDS) -> str:
     probe = checked_probe(probe)
     began = time.monotonic()
     try:
-        async with asyncio.timeout(seconds):
-            said = await _LOOKS[probe.kind](probe)
+        if probe.kind in _PROGRAMS:
+            said = await _said(seconds, *_PROGRAMS[probe.kind], probe.target)
+        else:
+            async with asyncio.timeout(seconds):
+                said = await _LOOKS[probe.kind](probe)
     except TimeoutError:
         said = f"No answer within {counted(round(seconds), 'second')}."
     except OSError as error:
@@ -94,15 +98,19 @@ async def run_probe(probe: Probe, seconds: float = PROBE_SECONDS) -> str:
     return f"{head}\n{said.strip()[:_OUTPUT_LIMIT]}"
 
 
-async def _ping(probe: Probe) -> str:
-    count = ["-n", "4"] if sys.platform == "win32" else ["-c", "4"]
-    return await _said("ping", *count, probe.target)
-
-
-async def _route(probe: Probe) -> str:
-    if sys.platform == "win32":
-        return await _said("tracert", "-d", "-h", "15", "-w", "1000", probe.target)
-    return await _said("traceroute", "-n", "-m", "15", "-w", "1", "-q", "1", probe.target)
+_PROGRAMS: dict[ProbeKind, tuple[str, ...]] = (
+    {
+        ProbeKind.PING: ("ping", "-n", "4"),
+        ProbeKind.ROUTE: ("tracert", "-d", "-h", "15", "-w", "1000"),
+    }
+    if sys.platform == "win32"
+    else {
+        ProbeKind.PING: ("ping", "-c", "4"),
+        ProbeKind.ROUTE: ("traceroute", "-n", "-m", "15", "-w", "1", "-q", "1"),
+    }
+)
+_ENCODING = "oem" if sys.platform == "win32" else "utf-8"
+"""What programs of the console write in."""
 
 
 async def _lookup(probe: Probe) -> str:
@@ -132,9 +140,15 @@ async def _web(probe: Probe) -> str:
         return f"Its certificate is not trusted: {error.verify_message}."
     except ssl.SSLError as error:
         return f"No secure connection came about: {error.reason}."
-    request = f"HEAD / HTTP/1.1\r\nHost: {probe.target}\r\nConnection: close\r\n\r\n"
-    writer.write(request.encode("ascii"))
-    head = await reader.read(_OUTPUT_LIMIT)
+    host = f"[{probe.target}]" if ":" in probe.target else probe.target
+    host += "" if probe.port in (80, 443) else f":{probe.port}"
+    writer.write(f"HEAD / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode("ascii"))
+    try:
+        head = await reader.readuntil(b"\r\n\r\n")
+    except asyncio.IncompleteReadError as error:
+        head = error.partial
+    except asyncio.LimitOverrunError:
+        head = await reader.read(_OUTPUT_LIMIT)
     await _closed(writer)
     shown = ("location", "server", "content-type", "date", "www-authenticate")
     first, *rest = head.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")
@@ -143,10 +157,8 @@ async def _web(probe: Probe) -> str:
 
 
 _LOOKS = {
-    ProbeKind.PING: _ping,
     ProbeKind.LOOKUP: _lookup,
     ProbeKind.PORT: _port,
-    ProbeKind.ROUTE: _route,
     ProbeKind.WEB: _web,
 }
 
@@ -158,8 +170,8 @@ async def _closed(writer: asyncio.StreamWriter) -> None:
             await writer.wait_closed()
 
 
-async def _said(program: str, *arguments: str) -> str:
-    """Return what a program says; it ends when nobody waits for it any more."""
+async def _said(seconds: float, program: str, *arguments: str) -> str:
+    """Return what a program says within the time; it ends when nobody waits for it any more."""
     path = shutil.which(program)
     if path is None:
         return f"The program {program} is not installed on this computer."
@@ -169,14 +181,24 @@ async def _said(program: str, *arguments: str) -> str:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
+        creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),  # no console flashes up
     )
+    heard = bytearray()
+    end = ""
     try:
-        said, _ = await process.communicate()
+        async with asyncio.timeout(seconds):
+            while process.stdout is not None and (some := await process.stdout.read(4096)):
+                heard += some
+            await process.wait()
+    except TimeoutError:
+        limit = counted(round(seconds), "second")
+        end = f"It had not ended after {limit}." if heard else f"No answer within {limit}."
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-    return said.decode(errors="replace") or "It said nothing."
+            await process.wait()
+    return f"{heard.decode(_ENCODING, 'replace')}\n{end}".strip() or "It said nothing."
 
 
 def _is_address(text: str) -> bool:

@@ -118,6 +118,34 @@ async def test_a_probe_ends_with_its_time(program: Path):
     assert time.monotonic() - began < 10
 
 
+async def test_what_was_seen_before_the_time_was_up_is_kept(program: Path):
+    script = "#!/bin/sh\necho '1  gateway.lan  1 ms'\nexec sleep 60\n"
+    program.write_text(script)  # noqa: ASYNC240 - before anything runs
+    seen = await run_probe(Probe(ProbeKind.ROUTE, "host"), 2.0)
+    assert "1  gateway.lan  1 ms" in seen
+    assert "not ended after 2 seconds" in seen
+
+
+async def test_a_head_that_comes_in_pieces_is_read_whole():
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 302 Found\r\n")
+        await writer.drain()
+        await asyncio.sleep(0)
+        writer.write(b"Location: /sign-in\r\nSet-Cookie: id=1\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1")
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        seen = await run_probe(Probe(ProbeKind.WEB, "127.0.0.1", port))
+    assert seen.splitlines()[1:] == ["HTTP/1.1 302 Found", "Location: /sign-in"]
+    assert f"Host: 127.0.0.1:{port}\r\n".encode() in asked[0]
+
+
 async def test_a_missing_program_is_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert "is not installed" in await run_probe(Probe(ProbeKind.PING, "host"))
