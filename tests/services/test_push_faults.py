@@ -24,6 +24,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flowpilot_desktop.core.errors import InvalidInput
 from flowpilot_desktop.core.events import Events
 from flowpilot_desktop.core.push import (
     NotePayload,
@@ -95,7 +96,10 @@ READ_FAULTS: list[Fault] = [
     dropped(stored=False),
     hanging(stored=False),
     busy(503, stored=False),
+    busy(403, stored=False),
     html(200),
+    html(403),
+    html(404),
     answered(429, stored=False, body='{"error":"TooMany","message":"slow down"}'),
 ]
 
@@ -114,6 +118,8 @@ class Schedule:
     deaths: list[tuple[int, bool]]
     races: bool
     somebody_moves_the_status: bool
+    impatient: list[int] = field(default_factory=list)
+    """After so many turns the technician presses Retry, whatever else goes wrong."""
 
 
 @st.composite
@@ -129,6 +135,7 @@ def schedules(draw: st.DrawFn) -> Schedule:
         ),
         races=draw(st.booleans()),
         somebody_moves_the_status=draw(st.booleans()),
+        impatient=draw(st.lists(st.integers(1, 12), max_size=3)),
     )
 
 
@@ -297,6 +304,9 @@ class World:
                 self.site.move(self.ticket, status=self.elsewhere)
                 moved = True
             try:
+                if turn in self.schedule.impatient:
+                    with suppress(InvalidInput):
+                        await push.retry(self.session_id)
                 if self.schedule.races:
                     results = await asyncio.gather(
                         push.run_due(), push.run_due(), return_exceptions=True
@@ -311,8 +321,9 @@ class World:
                 self.clock.advance(3)
                 push = await self.restarted()
                 continue
-            if due is None:
+            if due is None and turn >= max(self.schedule.impatient, default=0):
                 return
+            due = due or self.clock.now() + timedelta(seconds=5)
             self.clock.advance((due - self.clock.now()).total_seconds())
         raise AssertionError("the push never came to rest")
 
