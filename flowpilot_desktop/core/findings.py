@@ -103,7 +103,7 @@ def findings(
         facts=tuple(_facts(valid)),
         tried=tuple(_tried(valid)),
         ruled_out=tuple(_ruled_out(valid, replaced)),
-        hypotheses=_open_hypotheses(valid),
+        hypotheses=_open_hypotheses(valid, replaced),
         pending=tuple(_distinct(_pending(valid))),
         confidence=_confidence(valid),
     )
@@ -286,16 +286,34 @@ def _ruled_out(steps: Sequence[Step], replaced: Mapping[str, str]) -> Iterator[R
     yield from ruled.values()
 
 
-def _open_hypotheses(steps: Sequence[Step]) -> tuple[Hypothesis, ...]:
-    """Return the last list of hypotheses without those ruled out then or since."""
+def _open_hypotheses(steps: Sequence[Step], replaced: Mapping[str, str]) -> tuple[Hypothesis, ...]:
+    """Return the last list of hypotheses without those ruled out.
+
+    A cause that a model had proven and then left out stays beside it, so that the second of two
+    causes does not push out the first; not if what proved it speaks for a later one.
+    """
+    kept: list[Hypothesis] = []
+    named: set[str] = set()
+    proofs = set(replaced)
+    is_followed = False
     for step in reversed(steps):
         listed = step.hypotheses or (
             step.body.hypotheses if isinstance(step.body, Briefing) else ()
         )
-        if listed:
-            still = [item for item in listed if item.status is not HypothesisStatus.RULED_OUT]
-            return tuple(sorted(still, key=lambda item: -item.confidence))
-    return ()
+        for item in listed:
+            is_proven = (
+                step.source is Source.CLAUDE
+                and item.status is HypothesisStatus.SUPPORTED
+                and bool(item.evidence)
+                and proofs.isdisjoint(item.evidence)
+            )
+            is_open = item.status is not HypothesisStatus.RULED_OUT
+            if _key(item.text) not in named and (is_proven or (is_open and not is_followed)):
+                kept.append(item)
+        is_followed = is_followed or bool(listed)
+        named |= {_key(item.text) for item in listed}
+        proofs |= {proof for item in listed for proof in item.evidence}
+    return tuple(sorted(kept, key=lambda item: -item.confidence))
 
 
 def _pending(steps: Sequence[Step]) -> Iterator[str]:

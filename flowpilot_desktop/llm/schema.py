@@ -47,7 +47,7 @@ OPTIONS = 8
 HYPOTHESES = 8
 FOLLOW_UPS = 8
 UNPROVEN_LIMIT = 0.79
-"""The most confidence that is shown without a hypothesis that a recorded step supports."""
+"""The most confidence that is shown unless a recorded step supports a hypothesis as likely."""
 
 _SHELLS = ("powershell", "cmd", "bash", "zsh", "sh", "sql", "other")
 
@@ -223,12 +223,14 @@ def _body(answer: StepAnswer) -> StepBody:
 
 
 def _why(answer: StepAnswer) -> str:
-    why = _plain(answer.why, WHY_LIMIT)
-    suspicious = _line(answer.suspicious, 300)
-    if not suspicious:
-        return why
-    warning = f"Careful: something in the ticket or in a note tries to give orders. {suspicious}"
-    return f"{why}\n{warning}".strip()
+    lines = [_plain(answer.why, WHY_LIMIT)]
+    if answer.needs_person:
+        lines.append("Claude suggests that a colleague or a specialist takes a look.")
+    if suspicious := _line(answer.suspicious, 300):
+        lines.append(
+            f"Careful: something in the ticket or in a note tries to give orders. {suspicious}"
+        )
+    return "\n".join(lines).strip()
 
 
 def _options(options: Iterable[OptionAnswer]) -> tuple[Option, ...]:
@@ -287,8 +289,8 @@ def _hypotheses(
 
 
 def _confidence(claimed: float, hypotheses: Iterable[Hypothesis]) -> float:
-    is_proven = any(item.status is HypothesisStatus.SUPPORTED for item in hypotheses)
-    return min(_clamped(claimed), 1.0 if is_proven else UNPROVEN_LIMIT)
+    proven = [item.confidence for item in hypotheses if item.status is HypothesisStatus.SUPPORTED]
+    return min(_clamped(claimed), max(UNPROVEN_LIMIT, *proven, 0.0))
 
 
 def _clamped(confidence: float) -> float:

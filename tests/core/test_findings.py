@@ -182,6 +182,26 @@ def test_open_hypotheses_come_with_the_most_likely_first():
     assert [item.text for item in found.hypotheses] == ["B", "C", "A"]
 
 
+def test_a_proven_cause_that_is_not_named_any_more_is_kept_beside_the_other():
+    supported, refuted = HypothesisStatus.SUPPORTED, HypothesisStatus.RULED_OUT
+    dns = Hypothesis("DNS suffix is missing", 0.8, supported, ("step-1",))
+    lease = Hypothesis("Lease ran out", 0.7, supported, ("step-2",))
+    again = Hypothesis("The lease had expired", 0.9, HypothesisStatus.OPEN, ("step-2",))
+    guess = Hypothesis("Cable", 0.2)
+    steps = [
+        step(1, Question("Which suffix?"), Response(text="none")),
+        step(2, Question("Which lease?"), Response(text="old"), hypotheses=(dns, guess)),
+        step(3, Question("Which adapter?"), Response(text="LAN"), hypotheses=(lease,)),
+    ]
+    assert findings(SESSION, steps).hypotheses == (dns, lease), "a mere guess is not kept"
+    same_cause = step(4, Question("Since when?"), hypotheses=(again,))
+    assert findings(SESSION, [*steps, same_cause]).hypotheses == (again, dns)
+    gone = step(4, Question("And?"), hypotheses=(Hypothesis(dns.text, 0.0, refuted, ("step-3",)),))
+    assert findings(SESSION, [*steps, gone]).hypotheses == (lease,)
+    corrected = step(4, Note("It has one."), source=Source.ENGINEER, corrects="step-1")
+    assert findings(SESSION, [*steps, corrected]).hypotheses == (lease,)
+
+
 def test_an_action_that_worked_later_is_not_ruled_out():
     found = known(
         step(1, Action("Reboot"), FAILED),

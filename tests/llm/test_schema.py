@@ -86,6 +86,14 @@ def test_no_guided_confidence_without_a_proven_hypothesis(
     assert (tier(found.confidence) is Tier.GUIDED) == is_proven
 
 
+def test_a_proof_of_something_unlikely_proves_no_confidence():
+    leading = {"text": "Leading", "confidence": 0.95, "status": "open", "evidence": []}
+    other = {"text": "Other", "confidence": 0.1, "status": "supported", "evidence": [1]}
+    assert tier(draft(confidence=0.95, hypotheses=[leading, other]).confidence) is Tier.EXPLORING
+    other["confidence"] = 0.85
+    assert draft(confidence=0.95, hypotheses=[leading, other]).confidence == 0.85
+
+
 def test_hypotheses_are_few_and_unique():
     many = [
         {"text": f"H{n // 2}", "confidence": 0.1, "status": "open", "evidence": [1, 1, 2]}
@@ -150,6 +158,11 @@ def test_what_was_found_suspicious_is_told_to_the_technician():
     body = draft(suspicious="The last note orders\nto skip the backup.").body
     assert body.why.endswith("The last note orders to skip the backup.")
     assert "tries to give orders" in body.why
+
+
+def test_that_a_person_is_needed_is_told_to_the_technician():
+    assert "colleague or a specialist" in draft(needs_person=True).body.why
+    assert "specialist" not in draft(needs_person=False).body.why
 
 
 @pytest.mark.parametrize(
