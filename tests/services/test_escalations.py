@@ -249,11 +249,11 @@ async def test_an_escalation_made_on_a_train_leaves_when_the_network_is_back(des
     picture = await sam.engine.escalation_queue()
     assert picture.entries[0].is_unsent
     team.clock.advance(hours=5)
-    await sam.escalations.run_due()
+    await sam.escalations.outbox.run_due()
     (operation,) = await sam.store.queue_operations()
     assert operation.tries == 0
     line.away = False
-    await sam.escalations.network_is_back()
+    await sam.escalations.outbox.network_is_back()
     assert not (await sam.engine.escalation_queue()).entries[0].is_unsent
     assert (await waiting_for(alex)).escalation.session_id == session_id
 
@@ -266,7 +266,7 @@ async def test_withdrawn_before_it_left_it_never_leaves(desks):
     assert session.status is SessionStatus.ACTIVE
     assert (await sam.engine.next_step(session_id)).id == open_card.id
     team.lines[SAM.id].away = False
-    await sam.escalations.network_is_back()
+    await sam.escalations.outbox.network_is_back()
     assert "escalate" not in team.lines[SAM.id].calls
     await alex.escalations.refresh()
     assert not (await alex.engine.escalation_queue()).entries
@@ -310,14 +310,14 @@ async def test_an_answer_that_is_lost_is_asked_for_again_and_counts_once(desks, 
     if lost == "escalate":
         team.clock.advance(minutes=1)
         giver.lost = set()
-        await sam.escalations.run_due()
+        await sam.escalations.outbox.run_due()
     entry = await waiting_for(alex)
     if lost == "pick_up":
         with pytest.raises(QueueUnreachable):
             await alex.engine.pickup_session(entry.escalation.id)
         taker.lost = set()
         team.clock.advance(minutes=1)
-        await alex.escalations.run_due()
+        await alex.escalations.outbox.run_due()
     else:
         await alex.engine.pickup_session(entry.escalation.id)
     card = (await alex.engine.session(session_id)).open_step
@@ -325,7 +325,7 @@ async def test_an_answer_that_is_lost_is_asked_for_again_and_counts_once(desks, 
     await finish(alex, session_id)
     taker.lost = set()
     team.clock.advance(minutes=1)
-    await alex.escalations.run_due()
+    await alex.escalations.outbox.run_due()
     await sam.escalations.refresh()
     assert await status(sam, session_id) is SessionStatus.ESCALATED
     (record,) = team.server.records.values()
@@ -346,7 +346,7 @@ async def test_a_pickup_cut_by_a_crash_is_settled_at_the_next_start(tmp_path):
                 await alex.engine.pickup_session(entry.escalation.id)
         async with team.desk(ALEX) as alex:
             team.clock.advance(minutes=1)
-            await alex.escalations.run_due()
+            await alex.escalations.outbox.run_due()
             assert (await alex.engine.session(session_id)).session.handler_id == ALEX.id
 
 
@@ -368,7 +368,7 @@ async def test_whoever_comes_back_late_keeps_a_copy_and_is_told(desks):
         await kim.engine.pickup_session(other.escalation.id, resume_mode=BRIEFING_CONTINUE)
         await kim.escalations.settled()
         team.lines[ALEX.id].away = False
-        await alex.escalations.network_is_back()
+        await alex.escalations.outbox.network_is_back()
         await alex.escalations.settled()
         session = (await alex.engine.session(session_id)).session
         assert session.handler_id not in (ALEX.id, SAM.id)
@@ -508,6 +508,54 @@ async def test_an_escalation_that_is_refused_is_parked_and_can_be_taken_back(des
     assert [r.row.state.value for r in team.server.records.values()] == [EscalationState.OPEN.value]
 
 
+async def test_tending_renews_a_claim_before_it_lapses(desks):
+    team, sam, alex = desks
+    session_id, _ = await escalated(sam)
+    entry = await waiting_for(alex)
+    await alex.engine.pickup_session(entry.escalation.id)
+    alex_line = team.lines[ALEX.id]
+    for _ in range(8):  # half an hour: two leases
+        team.clock.advance(minutes=4)
+        await alex.escalations.tend()
+    assert alex_line.calls.count("renew") == 8
+    await alex.escalations.tend()
+    assert alex_line.calls.count("renew") == 8  # not before it is due
+    (seen,) = (await sam.engine.escalation_queue()).entries
+    assert not seen.is_silent
+    assert await status(alex, session_id) is SessionStatus.ACTIVE
+
+
+async def test_tending_notices_that_somebody_else_has_taken_over(tmp_path):
+    team = make_team(tmp_path)
+    async with team.desk(SAM) as sam, team.desk(ALEX) as alex, team.desk(KIM) as kim:
+        session_id, _ = await escalated(sam)
+        entry = await waiting_for(alex)
+        await alex.engine.pickup_session(entry.escalation.id, resume_mode=BRIEFING_CONTINUE)
+        told: list[str] = []
+        alex.escalations.told = lambda title, words: told.append(words)
+        team.clock.advance(minutes=16)
+        silent = await waiting_for(kim)
+        assert silent.is_silent
+        await kim.engine.pickup_session(silent.escalation.id)
+        await alex.escalations.tend()
+        session = (await alex.engine.session(session_id)).session
+        assert session.handler_id == str(team.there[KIM.id])
+        assert not await alex.store.open_segments()
+        assert KIM.name in told[0]
+
+
+async def test_tending_without_a_network_says_so_and_goes_on(desks):
+    team, sam, _ = desks
+    await sam.escalations.tend()
+    assert (await sam.engine.escalation_queue()).error is None
+    team.lines[SAM.id].away = True
+    await sam.escalations.tend()
+    assert isinstance((await sam.engine.escalation_queue()).error, QueueUnreachable)
+    team.lines[SAM.id].away = False
+    await sam.escalations.tend()
+    assert (await sam.engine.escalation_queue()).error is None
+
+
 class SlowMind:
     """A model that writes briefings when it is told to, and proposes nothing."""
 
@@ -551,7 +599,7 @@ async def test_a_briefing_that_comes_in_time_goes_along(tmp_path):
         await sam.engine.add_note(session_id, "The tray is new")
         await sam.engine.escalate_session(session_id, "I need help")
         await turned(lambda: mind.asked)
-        await sam.escalations.run_due()
+        await sam.escalations.outbox.run_due()
         assert not team.server.records
         mind.may_answer.set()
         await sam.escalations.settled()
@@ -568,11 +616,11 @@ async def test_a_slow_briefing_holds_nothing_up_beyond_its_time(tmp_path):
         await sam.engine.escalate_session(session_id, "I need help")
         await turned(lambda: mind.asked)
         team.clock.advance(seconds=14)
-        await sam.escalations.run_due()
+        await sam.escalations.outbox.run_due()
         assert not team.server.records
-        assert await sam.escalations.next_due() == team.clock.now() + timedelta(seconds=1)
+        assert await sam.escalations.outbox.next_due() == team.clock.now() + timedelta(seconds=1)
         team.clock.advance(seconds=1)
-        await sam.escalations.run_due()
+        await sam.escalations.outbox.run_due()
         assert len(team.server.records) == 1
         before = package_of(team)
         mind.may_answer.set()
@@ -689,7 +737,7 @@ async def test_a_power_cut_between_any_two_writes_loses_and_doubles_nothing(tmp_
             try:
                 await sam.engine.escalate_session(session_id, "I need help")
                 for _ in range(3):
-                    await sam.escalations.run_due()
+                    await sam.escalations.outbox.run_due()
             finally:
                 for task in tuple(sam.escalations.background.running):
                     task.cancel()
@@ -698,7 +746,7 @@ async def test_a_power_cut_between_any_two_writes_loses_and_doubles_nothing(tmp_
                 sam.store.save = save  # type: ignore[method-assign]  # for closing the folder
     async with team.desk(SAM) as sam:
         team.clock.advance(minutes=1)
-        await sam.escalations.run_due()
+        await sam.escalations.outbox.run_due()
         await sam.escalations.settled()
         now = await status(sam, session_id)
         notes = [i for i in await sam.store.push_items(session_id) if i.kind is PushKind.NOTE]

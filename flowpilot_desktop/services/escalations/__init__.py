@@ -12,11 +12,9 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 
-from flowpilot_desktop.core.errors import ClaimLost, FlowPilotError, QueueError, QueueRefused
+from flowpilot_desktop.core.errors import ClaimLost, FlowPilotError, QueueRefused
 from flowpilot_desktop.core.escalation import (
-    Escalation,
     EscalationFilter,
     OperationKind,
     QueueOperation,
@@ -63,7 +61,7 @@ class Escalations:
         self.told: Told = _only_log
         self._store = sessions.store
         self._is_following = False
-        self._outbox = QueueOutbox(
+        self.outbox = QueueOutbox(
             store=sessions.store,
             link=link,
             clock=sessions.clock,
@@ -71,7 +69,7 @@ class Escalations:
             consequences=self._consequences,
             refused=self._refused,
         )
-        self.share = share = Share(sessions, self._outbox, self.refresh)
+        self.share = share = Share(sessions, self.outbox, self.refresh)
         self.background = share.background
         writer = BriefingWriter(sessions, access)
         self._roster = roster = Roster(sessions, link)
@@ -84,7 +82,7 @@ class Escalations:
 
     async def open(self) -> None:
         """Learn what a former run left behind; nothing is sent yet."""
-        await self._outbox.open()
+        await self.outbox.open()
 
     async def aclose(self) -> None:
         """Stop; what is on its way is settled by its row."""
@@ -109,10 +107,6 @@ class Escalations:
         """Return the requests that live, newest first, from the last known state."""
         return await self._list.picture(which)
 
-    async def history(self) -> tuple[Escalation, ...]:
-        """Return every request that this desktop knows, ended ones too, the newest first."""
-        return await self._store.escalations()
-
     async def members(self) -> tuple[Teammate, ...]:
         """Return the team as last known, without the technician at this desktop."""
         return await self._roster.members()
@@ -135,20 +129,6 @@ class Escalations:
     def set_idle(self, *, idle: bool) -> None:
         """Look at the queue more rarely while nobody is there."""
         self._feed.set_idle(idle=idle)
-
-    async def network_is_back(self) -> None:
-        """Send what only waited for the queue, and read it."""
-        await self._outbox.network_is_back()
-        with suppress(QueueError):
-            await self.refresh()
-
-    async def next_due(self) -> datetime | None:
-        """Return when something can be sent next, or None."""
-        return await self._outbox.next_due()
-
-    async def run_due(self) -> None:
-        """Send what is due."""
-        await self._outbox.run_due()
 
     async def settled(self) -> None:
         """Wait until nothing runs in the background."""
