@@ -34,7 +34,7 @@ from flowpilot_desktop.core.errors import (
     QueueUnreachable,
 )
 from flowpilot_desktop.core.events import Reach, ReachChanged, SettingsChanged, System
-from flowpilot_desktop.core.history import SessionFilter
+from flowpilot_desktop.core.history import SessionFilter, TicketListing
 from flowpilot_desktop.core.ticket import Ticket
 from flowpilot_desktop.diagnostics import Crash, watch_for_bugs
 from flowpilot_desktop.profile import Profile
@@ -244,8 +244,10 @@ class Application(QObject):
         window.banner_acted.connect(self._banner_acted)
         self.intake_model.started.connect(self.open_session)
         self.intake_page.session_chosen.connect(self.open_session)
+        self.intake_page.ticket_shown.connect(self._show_ticket)
         self.history_page.session_opened.connect(self.open_session)
         self.history_page.flow_wanted.connect(self._draft_flow)
+        self.history_page.ticket_wanted.connect(self._start_from)
         self.session_page.resolve_requested.connect(self._open_resolve)
         self.session_page.escalate_requested.connect(self.hand_off.escalate)
         self.session_page.withdraw_requested.connect(self.hand_off.withdraw)
@@ -388,6 +390,18 @@ class Application(QObject):
         """Show the page on which a session starts."""
         self.window.show_page("sessions")
         self.intake_page.focus_first()
+
+    @Slot(object)
+    def _show_ticket(self, found: TicketListing) -> None:
+        """Show what was read of a ticket, in the history."""
+        self.window.show_page("history")
+        self.history_model.choose_ticket(found)
+
+    @Slot(object)
+    def _start_from(self, ticket: Ticket) -> None:
+        self.new_session()
+        self.intake_model.choose(ticket)
+        self.intake_page.words.setFocus()
 
     @Slot()
     def set_up(self) -> None:

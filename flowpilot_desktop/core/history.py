@@ -93,6 +93,7 @@ class TicketListing:
     fetched_at: datetime
     snippet: str = ""
     likeness: float = 0.0
+    connection_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,7 +223,7 @@ def ticket_listings(
     expression = search.narrowed(searched, narrowing, search.TICKET_COLUMNS)
     table = t.ticket_contexts
     statement: Select[*tuple[Any, ...]]
-    statement = select(table.c.ticket, table.c.fetched_at, table.c.number)
+    statement = select(table.c.ticket, table.c.fetched_at, table.c.connection_id, table.c.number)
     statement = _only_matching(statement, _TICKETS, expression)
     if narrowing.client.strip():
         statement = statement.where(table.c.company == narrowing.client)
@@ -231,7 +231,12 @@ def ticket_listings(
     rows = connection.execute(statement, {"expression": expression} if expression else {}).all()
     found = _snippets(connection, _TICKETS, expression, [row[-1] for row in rows])
     return tuple(
-        TicketListing(row[0], row[1], found.get(row[2], "") or _first_line(row[0].description))
+        TicketListing(
+            row[0],
+            row[1],
+            found.get(row[3], "") or _first_line(row[0].description),
+            connection_id=row[2],
+        )
         for row in rows
     )
 
@@ -314,8 +319,14 @@ def similar_tickets(
         context: TicketContext = row[0]
         weight = _closeness(likeness, context.ticket.company.name, company)
         solution = _first_line(search.resolution_of(context))
-        listing = TicketListing(context.ticket, context.fetched_at, solution, likeness)
-        found.append((weight, listing))
+        found.append(
+            (
+                weight,
+                TicketListing(
+                    context.ticket, context.fetched_at, solution, likeness, context.connection_id
+                ),
+            )
+        )
     found.sort(key=lambda one: one[0], reverse=True)
     return tuple(one for _, one in found[:limit])
 

@@ -1,24 +1,41 @@
-"""Sessions as a list: the page of open ones and the history with its tabs and its search."""
+"""Sessions as a list: the page of open ones and the history with its tabs, search and filters.
+
+The history also finds tickets that were read before: what was typed is looked for in both. The
+store answers from its own thread, a page at a time, so thousands of sessions cost what sixty do.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from PySide6.QtCore import QObject
 
 from flowpilot_desktop.core.errors import FlowPilotError
 from flowpilot_desktop.core.events import PushChanged, SessionChanged
-from flowpilot_desktop.core.history import SessionFilter, SessionListing
+from flowpilot_desktop.core.history import (
+    Narrowing,
+    SessionFilter,
+    SessionListing,
+    TicketListing,
+)
+from flowpilot_desktop.core.ticket import TicketContext
 from flowpilot_desktop.services.engine import FlowPilotEngine, SessionView
 from flowpilot_desktop.viewmodels.rows import Rows
 from flowpilot_desktop.viewmodels.viewmodel import ViewModel
 
 PAGE = 60
 TYPING_PAUSE = 0.2
+_NOTHING_YET = {
+    SessionFilter.ALL: "No sessions yet. Each one that you start is kept here.",
+    SessionFilter.PAUSED: "Nothing is paused.",
+    SessionFilter.ESCALATED: "No session of yours was escalated.",
+    SessionFilter.RESOLVED: "Nothing is resolved yet.",
+}
 
 
 class HistoryViewModel(ViewModel):
-    """A filtered, searched list of sessions, and the one that is chosen."""
+    """A filtered, searched list of sessions, the tickets found with it, and what is chosen."""
 
     def __init__(
         self,
@@ -31,12 +48,20 @@ class HistoryViewModel(ViewModel):
         self.sessions: Rows[SessionListing] = Rows(
             lambda row: row.session.id, lambda row: row.session.problem_summary, self
         )
+        self.tickets: Rows[TicketListing] = Rows(
+            lambda row: (row.connection_id, row.ticket.id),
+            lambda row: f"Ticket #{row.ticket.id} {row.ticket.summary}",
+            self,
+        )
         self.which = which
         self.search_text = ""
+        self.narrowing = Narrowing()
+        self.clients: tuple[str, ...] = ()
         self.is_loading = False
         self.has_more = False
         self.error: FlowPilotError | None = None
         self.chosen: SessionView | None = None
+        self.chosen_ticket: TicketContext | None = None
         self._is_stale = True
         self._is_shown = False
         self._listen(engine.events, SessionChanged, self._changed_elsewhere)
@@ -64,6 +89,53 @@ class HistoryViewModel(ViewModel):
             self.search_text = text
             self.tasks.start("load", self._load(TYPING_PAUSE))
 
+    def narrow(
+        self, *, client: str | None = None, device: str | None = None, error: str | None = None
+    ) -> None:
+        """Narrow to a client at once, to a device or an error once the technician pauses."""
+        before = self.narrowing
+        wanted = replace(
+            before,
+            client=before.client if client is None else client,
+            device=before.device if device is None else device,
+            error=before.error if error is None else error,
+        )
+        if wanted != before:
+            self.narrowing = wanted
+            pause = TYPING_PAUSE if client is None else 0
+            self.tasks.start("load", self._load(pause))
+
+    def widen(self) -> None:
+        """Search for nothing and narrow to nothing: the whole tab again."""
+        if self.is_asked:
+            self.search_text, self.narrowing = "", Narrowing()
+            self.tasks.start("load", self._load(0))
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether the list is searched or narrowed."""
+        return bool(self.search_text.strip() or self.narrowing)
+
+    @property
+    def empty_words(self) -> str:
+        """What is said in place of an empty list; nothing while there are sessions."""
+        if self.sessions.rowCount():
+            return ""
+        if self.is_loading:
+            return "Reading…"
+        if not self.is_asked:
+            return _NOTHING_YET.get(self.which, "No sessions here.")
+        to = self.narrowing
+        asked = (
+            f"“{self.search_text.strip()}”" if self.search_text.strip() else "",
+            f"of {to.client}" if to.client.strip() else "",
+            f"on a device “{to.device.strip()}”" if to.device.strip() else "",
+            f"with the error “{to.error.strip()}”" if to.error.strip() else "",
+        )
+        where = "" if self.which is SessionFilter.ALL else f" among the {self.which.value} ones"
+        found = " These tickets do." if self.tickets.rowCount() else ""
+        return f"No session{where} matches {' '.join(filter(None, asked))}.{found}"
+
     def reload(self) -> None:
         """Read the list again, as far as it was read already."""
         self.tasks.start("load", self._load(0, limit=len(self.sessions.rows)))
@@ -77,6 +149,10 @@ class HistoryViewModel(ViewModel):
         """Show a session's details."""
         self.tasks.start("choose", self._choose(session_id))
 
+    def choose_ticket(self, row: TicketListing) -> None:
+        """Show what was read of a ticket."""
+        self.tasks.start("choose", self._choose_ticket(row))
+
     def retry_push(self, session_id: str) -> None:
         """Try failed documentation again."""
         self.tasks.start_unless_running("retry", self._engine.retry_psa_push(session_id))
@@ -88,13 +164,21 @@ class HistoryViewModel(ViewModel):
         self.is_loading = True
         self.changed.emit()
         try:
-            found = await self._engine.sessions(self.which, self.search_text, limit, offset)
+            found = await self._engine.sessions(
+                self.which, self.search_text, limit, offset, self.narrowing
+            )
+            tickets: tuple[TicketListing, ...] = ()
+            if self.is_asked:
+                tickets = await self._engine.tickets_matching(self.search_text, self.narrowing)
+            if not offset:
+                self.clients = await self._engine.clients()
         except FlowPilotError as error:
             self.error = error
         else:
             self.error = None
             before = self.sessions.rows if offset else ()
             self.sessions.show((*before, *found))
+            self.tickets.show(tickets)
             self.has_more = len(found) == limit
             self._is_stale = False
         finally:
@@ -103,6 +187,14 @@ class HistoryViewModel(ViewModel):
 
     async def _choose(self, session_id: str) -> None:
         self.chosen = await self._engine.session(session_id)
+        self.chosen_ticket = None
+        self.changed.emit()
+
+    async def _choose_ticket(self, row: TicketListing) -> None:
+        self.chosen_ticket = await self._engine.tickets.cached_context(
+            row.connection_id, row.ticket.id
+        )
+        self.chosen = None
         self.changed.emit()
 
     def _changed_elsewhere(self, event: SessionChanged | PushChanged) -> None:

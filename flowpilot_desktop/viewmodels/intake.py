@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, Signal
 from flowpilot_desktop.core.attachment import Attachment
 from flowpilot_desktop.core.errors import FlowPilotError
 from flowpilot_desktop.core.events import ReachChanged, SettingsChanged, System
-from flowpilot_desktop.core.history import SimilarSession
+from flowpilot_desktop.core.history import SimilarSession, TicketListing
 from flowpilot_desktop.core.session import Intake
 from flowpilot_desktop.core.ticket import (
     RecordKind,
@@ -192,6 +192,7 @@ class IntakeViewModel(ViewModel):
         self.is_starting = False
         self._is_unsaved = False
         self.similar: tuple[SimilarSession, ...] = ()
+        self.similar_tickets: tuple[TicketListing, ...] = ()
         self.error: FlowPilotError | None = None
         self.saved_at: datetime | None = None
         self._listen(engine.events, ReachChanged, self._reach_changed)
@@ -281,7 +282,8 @@ class IntakeViewModel(ViewModel):
             return
         else:
             self._forget_started(intake.text)
-            self.ticket, self.similar, self.pictures = None, (), ()
+            self.ticket, self.pictures = None, ()
+            self.similar, self.similar_tickets = (), ()
             self.started.emit(started.session.id)
         finally:
             self.is_starting = False
@@ -336,7 +338,14 @@ class IntakeViewModel(ViewModel):
         await asyncio.sleep(TYPING_PAUSE)
         words = f"{self.ticket.summary if self.ticket else ''} {self.text[:2000]}".strip()
         company = self.ticket.company.name if self.ticket else ""
-        self.similar = await self._engine.similar_sessions(words, company) if words else ()
+        self.similar, self.similar_tickets = (), ()
+        if words:
+            self.similar = await self._engine.similar_sessions(words, company)
+            chosen = self.ticket.id if self.ticket else ""
+            # A ticket that a suggested session was about says the same once more.
+            told = {chosen, *(one.session.ticket_id for one in self.similar)}
+            alike = await self._engine.similar_tickets(words, company)
+            self.similar_tickets = tuple(one for one in alike if one.ticket.id not in told)
         self.changed.emit()
 
     def _reach_changed(self, event: ReachChanged) -> None:

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWi
 
 from flowpilot_desktop.core.attachment import Attachment
 from flowpilot_desktop.core.counting import counted
-from flowpilot_desktop.core.history import SessionListing, SimilarSession
+from flowpilot_desktop.core.history import SessionListing, SimilarSession, TicketListing
 from flowpilot_desktop.core.ticket import Ticket
 from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button, announce
 from flowpilot_desktop.ui.lists import RowList, RowWords
@@ -29,6 +29,8 @@ from flowpilot_desktop.viewmodels.intake import IntakeViewModel
 _COLUMN = 780
 _LEAST_TICKETS = 2
 """Rows of the ticket list that stay visible in the smallest window."""
+_SOLVED_SHOWN = 3
+_SOLVED_LETTERS = 90
 _HINT = "Ctrl+Enter starts the session"
 
 
@@ -45,6 +47,7 @@ class IntakePage(QWidget):
     """Ticket, own words, what was solved before, and the button."""
 
     session_chosen = Signal(str)
+    ticket_shown = Signal(object)
 
     def __init__(
         self, model: IntakeViewModel, open_sessions: HistoryViewModel, parent: QWidget | None = None
@@ -225,7 +228,7 @@ class IntakePage(QWidget):
         self.error.show_text(
             joined(model.error.message, model.error.hint) if model.error is not None else ""
         )
-        self._show_before(model.similar[:3])
+        self._show_before()
         rows = self._open_sessions.sessions.rowCount()
         self.open_panel.setVisible(rows > 0)
         height = self.open_list.sizeHintForRow(0)
@@ -242,24 +245,23 @@ class IntakePage(QWidget):
             if place < len(shown):
                 badge.show_text(*shown[place])
 
-    def _show_before(self, similar: tuple[SimilarSession, ...]) -> None:
-        self.before_panel.setVisible(bool(similar))
-        while len(self._before_lines) < len(similar):
+    def _show_before(self) -> None:
+        """Show what was solved before, the likest first: sessions, and tickets that were read."""
+        all_found: list[SimilarSession | TicketListing] = []
+        all_found += self._model.similar
+        all_found += self._model.similar_tickets
+        found = sorted(all_found, key=lambda one: one.likeness, reverse=True)[:_SOLVED_SHOWN]
+        self.before_panel.setVisible(bool(found))
+        while len(self._before_lines) < len(found):
             button = Button("", variant="link", icon="history", parent=self.before_panel)
             button.clicked.connect(self._open_similar)
             self._before_rows.addWidget(button)
             self._before_lines.append(button)
         for place, button in enumerate(self._before_lines):
-            button.setVisible(place < len(similar))
-            if place < len(similar):
-                found = similar[place]
-                session = found.session
-                when = ago(session.resolved_at or session.updated_at)
-                button.setProperty("session", session.id)
-                solved = session.resolution_summary or session.problem_summary
-                button.show_text(
-                    joined(solved[:90], session.company, when, f"{found.likeness:.0%} alike")
-                )
+            button.setVisible(place < len(found))
+            if place < len(found):
+                button.setProperty("found", found[place])
+                button.show_text(_solved_words(found[place]))
 
     @Slot(int)
     def _tell_shortened(self, characters: int) -> None:
@@ -304,5 +306,21 @@ class IntakePage(QWidget):
     @Slot()
     def _open_similar(self) -> None:
         sender = self.sender()
-        if isinstance(sender, Button):
-            self.session_chosen.emit(str(sender.property("session")))
+        found = sender.property("found") if isinstance(sender, Button) else None
+        if isinstance(found, SimilarSession):
+            self.session_chosen.emit(found.session.id)
+        elif isinstance(found, TicketListing):
+            self.ticket_shown.emit(found)
+
+
+def _solved_words(found: SimilarSession | TicketListing) -> str:
+    """Return how it was solved, for which client, how long ago, and how alike it is."""
+    if isinstance(found, SimilarSession):
+        session = found.session
+        solved = session.resolution_summary or session.problem_summary
+        company, when = session.company, session.resolved_at or session.updated_at
+    else:
+        ticket = found.ticket
+        solved = f"Ticket #{ticket.id}: {found.snippet or ticket.summary}"
+        company, when = ticket.company.name, ticket.updated_at or found.fetched_at
+    return joined(solved[:_SOLVED_LETTERS], company, ago(when), f"{found.likeness:.0%} alike")
