@@ -71,7 +71,7 @@ class Escalations:
         )
         self.share = share = Share(sessions, self.outbox, self.refresh)
         self.background = share.background
-        writer = BriefingWriter(sessions, access)
+        writer = BriefingWriter(sessions, access, self.outbox)
         self._roster = roster = Roster(sessions, link)
         self._follower = follower = Follower(sessions, share, roster, self._tell)
         self._feed = Feed(sessions, share, roster, follower, poll_seconds)

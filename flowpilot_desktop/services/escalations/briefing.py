@@ -7,13 +7,18 @@ turn.
 
 from __future__ import annotations
 
+import json
 import logging
+from dataclasses import replace
 
 from flowpilot_desktop.core.errors import ModelError
+from flowpilot_desktop.core.escalation import QueueOperation
 from flowpilot_desktop.core.ports import BriefingDraft
 from flowpilot_desktop.core.usage import UsageRecord
 from flowpilot_desktop.llm.conversation import briefing_consultation
+from flowpilot_desktop.services.hand_off import with_briefing
 from flowpilot_desktop.services.model_access import ModelAccess
+from flowpilot_desktop.services.queue_outbox import QueueOutbox
 from flowpilot_desktop.services.sessions import Sessions
 
 log = logging.getLogger(__name__)
@@ -25,9 +30,35 @@ BRIEFING_SECONDS = 15.0
 class BriefingWriter:
     """Asks the fast model what a teammate should look at."""
 
-    def __init__(self, sessions: Sessions, access: ModelAccess) -> None:
+    def __init__(self, sessions: Sessions, access: ModelAccess, outbox: QueueOutbox) -> None:
         self._sessions = sessions
         self._access = access
+        self._outbox = outbox
+
+    async def complete(self, operation: QueueOperation) -> None:
+        """Add the model's words to an escalation that has not left yet, and let it leave."""
+        reason = json.loads(operation.body)["reason"]
+        try:
+            draft, spent = await self.draft(operation.session_id, reason)
+        except Exception:
+            await self._let_go(operation.id, None)
+            raise
+        await self._sessions.store.save(*spent)
+        await self._let_go(operation.id, draft)
+
+    async def _let_go(self, operation_id: str, draft: BriefingDraft | None) -> None:
+        store = self._sessions.store
+        async with self._outbox.sending:
+            for one in await store.queue_operations():
+                if one.id == operation_id and not one.tries:
+                    body = json.loads(one.body)
+                    if draft is not None:
+                        body["package"] = with_briefing(
+                            body["package"], draft.hypotheses, draft.next_steps
+                        )
+                    text = json.dumps(body, ensure_ascii=False)
+                    await store.save(replace(one, body=text, next_try_at=None))
+        await self._outbox.run_due()
 
     async def draft(
         self, session_id: str, reason: str

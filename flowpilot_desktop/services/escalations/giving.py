@@ -25,7 +25,6 @@ from flowpilot_desktop.core.escalation import (
 )
 from flowpilot_desktop.core.events import EscalationsChanged
 from flowpilot_desktop.core.lifecycle import Verb, moved, transition
-from flowpilot_desktop.core.ports import BriefingDraft
 from flowpilot_desktop.core.redaction import Redactor
 from flowpilot_desktop.core.session import Session, SessionStatus, new_id
 from flowpilot_desktop.core.ticket import cleaned
@@ -43,7 +42,6 @@ from flowpilot_desktop.services.hand_off import (
     opened_parcel,
     parcel,
     sealed,
-    with_briefing,
 )
 from flowpilot_desktop.services.queue import Answer
 from flowpilot_desktop.services.sessions import Sessions
@@ -141,7 +139,7 @@ class Giving:
                 clear_drafts=[(session_id, where) for where in _DRAFTS],
             )
         sessions.changed(session_id)
-        self._share.background.begin(self._complete(operation))
+        self._share.background.begin(self._writer.complete(operation))
         return written.closing(after)
 
     async def release(self, session_id: str, reason: str, assign_to: str = "") -> Closing:
@@ -207,32 +205,6 @@ class Giving:
             step_count=steps,
             hop_count=session.hop_count + 1,
         )
-
-    # The fast model's words
-
-    async def _complete(self, operation: QueueOperation) -> None:
-        """Ask the model once; what comes in before the escalation left goes with it."""
-        reason = json.loads(operation.body)["reason"]
-        try:
-            draft, spent = await self._writer.draft(operation.session_id, reason)
-        except Exception:
-            await self._let_go(operation.id, None)
-            raise
-        await self._store.save(*spent)
-        await self._let_go(operation.id, draft)
-
-    async def _let_go(self, operation_id: str, draft: BriefingDraft | None) -> None:
-        async with self._outbox.sending:
-            for one in await self._store.queue_operations():
-                if one.id == operation_id and not one.tries:
-                    body = json.loads(one.body)
-                    if draft is not None:
-                        body["package"] = with_briefing(
-                            body["package"], draft.hypotheses, draft.next_steps
-                        )
-                    text = json.dumps(body, ensure_ascii=False)
-                    await self._store.save(replace(one, body=text, next_try_at=None))
-        await self._outbox.run_due()
 
     # Taking back
 
