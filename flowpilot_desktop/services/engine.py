@@ -4,7 +4,8 @@ Screens, tests and the command line drive FlowPilot through this class. A verb c
 table, builds the new records and commits them in one transaction; when it returns, what it did is
 on the disk. The work is done behind it: ``intake`` starts sessions, ``diagnosis`` walks the cards,
 ``evidence`` keeps what is pasted and photographed, ``closing`` ends with documentation, and
-``escalations`` hands sessions over. All stand on ``sessions``, none on another's face.
+``escalations`` hands sessions over. All stand on ``sessions``, none on another's face. This file is
+long because the product has many verbs; each is one line here.
 
 Whatever a crash interrupts is put right by ``open``: segments that nobody closed end at their
 last sign of life, documentation that was being sent becomes unclear and is looked for.
