@@ -270,6 +270,7 @@ def _operation(story: _Story, engineer: Engineer, now: datetime) -> QueueOperati
         hypotheses=story.hypotheses,
         next_steps=story.next_steps,
         environment=story.environment,
+        is_briefed=True,
     )
     segment = Segment(new_id(), session.id, engineer.id, began, now, now)
     names = (Name(engineer.id, engineer.name),)
