@@ -17,7 +17,8 @@ passed the redaction gateway, piece by piece: a text that ends as if a secret fo
 the edge of its block with it, nor teach the gateway that the edge is one.
 
 A very long session is compacted: where the turns outgrow ``COMPACT_AT``, everything so far is
-replaced by its findings, negative ones included. Where the cut falls depends on the records alone.
+replaced by its findings, negative ones included, and the ticket as it was read last. Where the cut
+falls depends on the records alone.
 """
 
 from __future__ import annotations
@@ -134,9 +135,8 @@ class Scribe:
         self._turns += fresh
         self._size += sum(len(turn.text) for turn in fresh)
         if self._size > COMPACT_AT:
-            steps = [item for item in self._items if isinstance(item, Step)]
-            self._turns = [_compacted(record, steps, self._pen)]
-            self._size = len(self._turns[0].text)
+            self._turns = list(_compacted(record, self._items, self._pen))
+            self._size = sum(len(turn.text) for turn in self._turns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +198,16 @@ def _step_turns(step: Step, numbers: Mapping[str, int], pen: Pen) -> Iterator[Tu
         yield Turn(Speaker.TECHNICIAN, pen.write(wording.done_without(step, numbers)))
 
 
-def _compacted(record: Record, seen: Sequence[Step], pen: Pen) -> Turn:
+def _compacted(
+    record: Record, items: Sequence[Step | TicketRead | Pause], pen: Pen
+) -> Iterator[Turn]:
+    """Yield what stands for everything so far: the findings, and what no finding says."""
+    seen = [item for item in items if isinstance(item, Step)]
     # The session's own summary may change later; what was once written must not.
     session = replace(record.session, problem_summary="", problem_domain="")
     state = findings(session, seen, record.context)
     label = f"findings up to step {max((step.number for step in seen), default=0)}"
-    return Turn(
+    yield Turn(
         Speaker.APP,
         pen.write(
             [
@@ -214,6 +218,12 @@ def _compacted(record: Record, seen: Sequence[Step], pen: Pen) -> Turn:
             ]
         ),
     )
+    for step in seen:
+        if isinstance(step.body, Briefing) and (added := list(wording.added(step))):
+            yield Turn(Speaker.TECHNICIAN, pen.write(added))
+    ticket = next((item for item in reversed(items) if isinstance(item, TicketRead)), None)
+    if ticket is not None:
+        yield Turn(Speaker.APP, pen.write(wording.happening(replace(ticket, is_refresh=True))))
 
 
 def _step_ids(steps: Sequence[Step]) -> tuple[str, ...]:

@@ -222,9 +222,14 @@ def taken_over(step: Step, body: Briefing) -> Iterator[str | Block]:
         "against it. Your next step acknowledges the hand-over in a few words.\n"
     )
     yield Block(f"briefing {step.number}", "\n".join(_briefing_lines(body)), _BRIEFING)
-    if response is not None and response.text.strip():
+    yield from added(step)
+
+
+def added(step: Step) -> Iterator[str | Block]:
+    """Yield what the engineer who took over wrote about it."""
+    if step.response is not None and step.response.text.strip():
         yield "What the new engineer adds:\n"
-        yield Block(f"added by the new engineer {step.number}", response.text)
+        yield Block(f"added by the new engineer {step.number}", step.response.text)
 
 
 def _briefing_lines(body: Briefing) -> Iterator[str]:

@@ -11,6 +11,7 @@ from flowpilot_desktop.core.ports import Consultation, Picture, Speaker
 from flowpilot_desktop.core.redaction import RedactedText, Redactor
 from flowpilot_desktop.core.session import (
     Action,
+    Briefing,
     Intake,
     IntakeType,
     Note,
@@ -343,6 +344,36 @@ def test_a_long_session_is_compacted_and_keeps_what_is_ruled_out(monkeypatch: py
     # Between two cuts nothing changes but by appending.
     kept = sum(later[: len(earlier)] == earlier for earlier, later in itertools.pairwise(seen))
     assert kept >= len(seen) - 6
+
+
+def test_compacting_keeps_the_linked_ticket_and_what_the_new_engineer_added(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(conversation, "COMPACT_AT", 12_000)
+    linked = context("777", "The label printer of the warehouse is mute")
+    again = context("777", "The label printer of the warehouse is mute and blinks")
+    taken = step(2, Briefing("Nobody can print", escalated_by="Kim"), source=Source.ENGINEER)
+    steps = (
+        answered(look(1), result=Result.DID_NOT_WORK),
+        answered(taken, option="continue", text="It began with the move of the desks."),
+        *(answered(look(n), result=Result.WORKED, text="as before " * 150) for n in range(3, 20)),
+    )
+    happenings = (TicketRead(1, linked), TicketRead(4, again, is_refresh=True))
+    record = Record(session(), steps, happenings=happenings)
+    texts = [str(turn.text) for turn in consultation(record).turns]
+    assert "findings up to step" in texts[0]
+    whole = "\n".join(texts)
+    assert whole.count("is mute and blinks") >= 1
+    assert "It began with the move of the desks." in whole
+    scribe = Scribe()
+    for known in range(1, len(steps) + 1):
+        shorter = replace(
+            record,
+            steps=steps[:known],
+            happenings=tuple(one for one in happenings if one.after < known + 1),
+        )
+        found = scribe.consultation(shorter)
+    assert [str(turn.text) for turn in found.turns] == texts
 
 
 def test_no_text_is_without_a_limit():

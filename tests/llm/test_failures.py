@@ -225,6 +225,16 @@ async def test_a_long_wait_is_told_and_not_waited(simulator: ClaudeSimulator, cl
     assert len(simulator.asked()) == 1
 
 
+@pytest.mark.parametrize("asked_for", ["inf", "1e12", "999999999999"])
+async def test_no_server_can_ask_to_be_left_alone_for_ever(
+    simulator: ClaudeSimulator, claude: Maker, asked_for: str
+):
+    simulator.script(Failure(529, headers={"retry-after": asked_for}))
+    with pytest.raises(ModelUnavailable) as caught:
+        await answer(claude())
+    assert caught.value.retry_after == 3_600
+
+
 async def test_a_short_wait_is_waited(simulator: ClaudeSimulator, claude: Maker):
     simulator.script(Failure(429, headers={"retry-after": "0.05"}))
     assert (await answer(claude())).body.text

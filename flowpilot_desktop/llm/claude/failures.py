@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _SAFE = "Everything in this session is saved; go on by flow or by hand"
 _TRY = f"{_SAFE}, or try again."
 _SETTINGS = "Settings → Claude"
+_LONGEST_WAIT = 3_600.0
 
 
 @contextmanager
@@ -376,10 +377,10 @@ _UNAVAILABLE: dict[str, tuple[str, str, str, bool]] = {
 
 
 def _retry_after(error: anthropic.APIStatusError) -> float:
-    """Return the seconds that the server asks to wait, 0 when it does not say."""
+    """Return the seconds that the server asks to wait, an hour at most, 0 when it does not say."""
     headers: Any = error.response.headers
     try:
-        return max(0.0, float(headers.get("retry-after") or 0.0))
+        return min(max(0.0, float(headers.get("retry-after") or 0.0)), _LONGEST_WAIT)
     except ValueError:
         return 0.0
 
