@@ -254,12 +254,28 @@ def _prepared(folder: Path, clock: Clock, lock: ProfileLock) -> tuple[Connection
     try:
         if revision != HEAD:
             backups.take(raw_of(connection), clock.now(), before=HEAD)
-            migrate(connection, revision)
+            _brought_up(connection, revision)
             report = replace(report, migrated_from=revision)
     except BaseException:
         disconnect(connection)
         raise
     return connection, report
+
+
+def _brought_up(connection: Connection, revision: str) -> None:
+    """Migrate; a store that something in it keeps from being migrated stays as it was."""
+    try:
+        migrate(connection, revision)
+    except DBAPIError as error:
+        code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        if code not in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT):
+            raise  # the disk's own trouble is told elsewhere
+        log.exception("The store could not be migrated from %s", revision)
+        raise StoreError(
+            f"The local store could not be brought from revision {revision} to {HEAD}.",
+            hint="Nothing in it was changed, and a copy lies in the profile's folder “backups”. "
+            "Go on with the FlowPilot you had, and send the log to support.",
+        ) from error
 
 
 def _refuse_newer(path: Path) -> None:

@@ -3,9 +3,11 @@
 import asyncio
 import hashlib
 import logging
+import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from flowpilot_desktop.core.errors import ProfileInUse, StoreError, StoreTooNew
-from flowpilot_desktop.core.session import Draft
+from flowpilot_desktop.core.session import Draft, Session
 from flowpilot_desktop.store import Store
 from flowpilot_desktop.store import tables as t
 from flowpilot_desktop.store.backups import Backups
@@ -304,15 +306,17 @@ async def test_a_store_of_every_earlier_revision_comes_up_with_all_in_it(
 
 
 async def test_a_migration_that_fails_changes_nothing(
-    open_store, tmp_path: Path, clock, monkeypatch
+    open_store, tmp_path: Path, clock, logged_errors
 ):
     connection = connect(tmp_path / "flowpilot.db")
     migrate(connection, "", to="0001")
     raw_of(connection).execute("CREATE TABLE escalations (in_the_way)")
     disconnect(connection)
     before = digest(tmp_path / "flowpilot.db")
-    with pytest.raises(Exception, match="already exists"):
+    with pytest.raises(StoreError, match="from revision 0001") as refused:
         await Store.open(tmp_path, clock)
+    assert "Nothing in it was changed" in refused.value.hint
+    assert "already exists" in str(logged_errors[0].exc_text or logged_errors[0].exc_info)
     assert digest(tmp_path / "flowpilot.db") == before
     raw = sqlite3.connect(tmp_path / "flowpilot.db")
     assert revision_of(raw) == "0001"
@@ -320,6 +324,71 @@ async def test_a_migration_that_fails_changes_nothing(
     raw.close()
     store = await open_store()
     assert store.report.migrated_from == "0001"
+
+
+# Opens the store and dies, as by a power cut, at the statement of the migration that is asked for.
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from flowpilot_desktop.store import Store, opening
+from flowpilot_desktop.store.connection import raw_of
+from tests.clock import VirtualClock
+
+migrate, left = opening.migrate, [int(sys.argv[2])]
+
+def count(_):
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def migrated(connection, revision):
+    raw_of(connection).set_trace_callback(count)
+    migrate(connection, revision)
+
+async def main():
+    opening.migrate = migrated
+    store = await Store.open(Path(sys.argv[1]), VirtualClock())
+    await store.aclose()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_migration_that_is_killed_anywhere_is_done_at_the_next_start(tmp_path: Path, clock):
+    statements, step, killed = 1, 6, 0
+    while True:
+        folder = tmp_path / str(statements)
+        folder.mkdir()
+        connection = connect(folder / "flowpilot.db")
+        migrate(connection, "", to="0001")
+        columns = {
+            name for _, name, *_ in raw_of(connection).execute("PRAGMA table_info(sessions)")
+        }
+        row = t.SHELVES[Session].row(make.a_session())
+        with connection.begin():
+            of_then = {name: value for name, value in row.items() if name in columns}
+            connection.execute(t.sessions.insert().values(of_then))
+        disconnect(connection)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", KILLED, str(folder), str(statements), cwd=ROOT
+        )
+        if await process.wait() == 0:
+            break  # there are fewer statements than that
+        assert process.returncode == -signal.SIGKILL
+        killed += 1
+        store = await Store.open(folder, clock)
+        assert store.report.recovery is None
+        assert await store.session("s1") == make.a_session()
+        assert await store.integrity_faults() == ()
+        await store.aclose()
+        assert revision_in(folder) == HEAD
+        statements += step
+    assert killed >= 5
+
+
+def revision_in(folder: Path) -> str:
+    with closing(sqlite3.connect(folder / "flowpilot.db")) as raw:
+        return revision_of(raw)
 
 
 # --- what a start costs ----------------------------------------------------------------------
