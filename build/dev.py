@@ -27,6 +27,7 @@ if sys.version_info < (3, 11):  # noqa: UP036  # whoever has an older one should
 sys.dont_write_bytecode = True  # build/ is a folder that nothing writes into
 
 import os
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -115,7 +116,10 @@ def evaluate(arguments: Sequence[str]) -> int:
 
 
 def package(arguments: Sequence[str]) -> int:
-    """Freezes the application; nothing is written into build/, which is a folder of ours."""
+    """Freezes the application; nothing is written into build/, which is a folder of ours.
+
+    On Windows FLOWPILOT_SIGN_COMMAND, such as `signtool sign /fd sha256 /a`, signs each program.
+    """
     prepare(QT_PACKAGES)
     freeze = ["-m", "PyInstaller", "--noconfirm", "--clean"]
     freeze += ["--workpath", str(WORK / "freeze"), "--distpath", str(WORK / "dist")]
@@ -125,8 +129,17 @@ def package(arguments: Sequence[str]) -> int:
     folder = WORK / "dist" / "FlowPilot"
     size = sum(path.stat().st_size for path in folder.rglob("*") if not path.is_symlink())
     print(f"{folder.relative_to(ROOT)}: {size / 1e6:.0f} MB", flush=True)
-    program = folder / ("flowpilot.exe" if sys.platform == "win32" else "flowpilot")
-    return processes.call([program, "--version"], folder=folder)
+    ending = ".exe" if sys.platform == "win32" else ""
+    if ending and (sign := os.environ.get("FLOWPILOT_SIGN_COMMAND")):
+        for program in sorted(folder.glob("*.exe")):
+            words = [word.strip('"') for word in shlex.split(sign, posix=False)]
+            if code := processes.call([*words, program], folder=ROOT):
+                return code
+    answers = (("flowpilot", "--version"), ("flowpilot-queue", "--help"))
+    return max(
+        processes.call([folder / f"{name}{ending}", asked], folder=folder)
+        for name, asked in answers
+    )
 
 
 def lock(arguments: Sequence[str]) -> int:
