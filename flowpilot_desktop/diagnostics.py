@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 LOG_BYTES = 1_000_000
 LOG_FILES = 5
 _CHATTY = (
+    "alembic",
     "anthropic",
     "apscheduler",
     "asyncio",

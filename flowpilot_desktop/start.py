@@ -14,8 +14,10 @@ import os
 import sys
 
 import qasync
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
+from flowpilot_desktop import assets
 from flowpilot_desktop.core.events import Events, SettingsChanged
 from flowpilot_desktop.diagnostics import set_log_level, start_logging
 from flowpilot_desktop.profile import Profile
@@ -32,6 +34,7 @@ def run(profile: Profile, *, minimized: bool = False) -> int:
     qt = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(qt, QApplication)
     qt.setApplicationName("FlowPilot")
+    qt.setWindowIcon(QIcon(str(assets.path("style", "flowpilot.svg"))))
     if raise_first_instance(profile.folder):
         return 0
     # A folder that can't be used is told in the window, when the store is opened on it.

@@ -251,7 +251,7 @@ def read():
     labels = (w.text() for w in qt.allWidgets() if isinstance(w, QLabel) and w.isVisible())
     text = " ".join(labels).replace("\u200b", "")
     if sys.argv[2] in text:
-        print(text)
+        print(text, "" if qt.windowIcon().pixmap(32).isNull() else "(with an icon)")
         timer.stop()
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -260,6 +260,19 @@ timer.timeout.connect(read)
 timer.start(50)
 sys.exit(run(Profile(Path(sys.argv[1]), is_demo=True)))
 """
+
+
+def test_the_window_has_the_icon_of_flowpilot(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", READER, str(tmp_path), "Sessions"],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=LIMIT,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "(with an icon)" in done.stdout
 
 
 def _without_privileges() -> list[str]:
