@@ -96,6 +96,17 @@ async def live(
                 return 0
         await app.explain(error)
         return 1
+    except Exception:
+        log.exception("FlowPilot could not start")
+        await app.explain(
+            FlowPilotError(
+                "Something that nobody expected got in the way.",
+                title="FlowPilot could not start",
+                hint="Everything saved so far is safe. Start it again; if it comes back, send the "
+                f"log in {profile.logs} to support.",
+            )
+        )
+        return 1
     finally:
         await app.aclose()
     return 0

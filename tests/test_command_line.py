@@ -262,6 +262,33 @@ sys.exit(run(Profile(Path(sys.argv[1]), is_demo=True)))
 """
 
 
+BROKEN = """
+from flowpilot_desktop.store import Store
+
+async def open(*_):
+    raise ZeroDivisionError("the pw is Winter-2031!")
+
+Store.open = open
+"""
+
+
+def test_a_bug_in_the_way_of_a_start_is_told_in_the_window(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN + READER, str(tmp_path), "could not start"],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=LIMIT,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "Everything saved so far is safe." in done.stdout
+    assert str(tmp_path / "logs") in done.stdout
+    log = (tmp_path / "logs" / "flowpilot.log").read_text(encoding="utf-8")
+    assert "ZeroDivisionError" in log
+    assert "Winter-2031!" not in log
+
+
 def test_the_window_has_the_icon_of_flowpilot(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", READER, str(tmp_path), "Sessions"],
