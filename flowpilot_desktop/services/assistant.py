@@ -88,6 +88,18 @@ class Case:
             texts.insert(0, self.session.problem_summary)
         return "\n".join(text for text in texts if text)
 
+    def told(self) -> Iterator[str]:
+        """Yield what was typed since the start, and whose tickets they are."""
+        for step in self.steps:
+            if step.source is Source.ENGINEER:
+                yield step.body.text
+            if step.response is not None:
+                yield step.response.text
+        for context in (self.context, *(one.context for one in self.happenings)):
+            if context is not None:
+                yield context.company.name
+                yield context.ticket.company.name
+
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
@@ -147,7 +159,7 @@ class Assistant:
         try:
             if limit is not None and is_concluded:
                 raise ModelAnswerUnusable(limit.message, reason="limit")
-            model = await self._access.model_about(case.session, _told_by_people(case))
+            model = await self._access.model_about(case.session, case.told())
             draft = await self._asked(model, case, flow, progress, must_conclude=must_conclude)
         except ModelError as error:
             self._access.failed(error)
@@ -339,20 +351,6 @@ def _last_card(steps: tuple[Step, ...]) -> Step | None:
 
 def _cards(steps: tuple[Step, ...]) -> list[Step]:
     return [step for step in steps if step.kind not in (StepKind.NOTE, StepKind.BRIEFING)]
-
-
-def _told_by_people(case: Case) -> Iterator[str]:
-    """Yield what was typed since the start, and whose ticket it is."""
-    for step in case.steps:
-        if step.source is Source.ENGINEER:
-            yield step.body.text
-        if step.response is not None:
-            yield step.response.text
-    contexts = [one.context for one in case.happenings] + [case.context]
-    for context in contexts:
-        if context is not None:
-            yield context.company.name
-            yield context.ticket.company.name
 
 
 def _past_tokens(cards: list[Step], limit: int) -> list[Step]:

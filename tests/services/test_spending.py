@@ -6,17 +6,23 @@ import asyncio
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from flowpilot_desktop.core.session import Response, Result, Source
 from flowpilot_desktop.core.stops import Limits
 from flowpilot_desktop.llm.prices import cost_micros
-from flowpilot_desktop.llm.registry import MODEL
+from flowpilot_desktop.llm.registry import FAST_MODEL, MODEL
 from flowpilot_desktop.services import assistant
+from flowpilot_desktop.services.escalations.briefing import BriefingWriter
+from flowpilot_desktop.services.model_access import ModelRules
 from tests.services.mind import begun, open_desk_with_claude
-from tests.simulators.claude import Answer, ClaudeSimulator, running
+from tests.simulators.claude import Answer, ClaudeSimulator, Failure, running
 from tests.simulators.claude_answers import card
+
+if TYPE_CHECKING:
+    from flowpilot_desktop.services.queue_outbox import QueueOutbox
 
 
 @pytest.fixture
@@ -80,3 +86,24 @@ async def test_after_the_time_an_action_as_best_answer_is_the_only_one(
         assert by_flow is not None
         assert by_flow.source is Source.FLOW
         assert len(simulator.asked()) == asked
+
+
+async def test_a_briefing_is_paid_for_when_it_can_not_be_used_and_names_no_client_that_stays_here(
+    simulator: ClaudeSimulator, tmp_path: Path
+):
+    rules = ModelRules(never_send=frozenset({"Northwind Dental"}), pauses_after_failure=False)
+    async with open_desk_with_claude(tmp_path, simulator, rules=rules) as desk:
+        session_id = await begun(desk)
+        sessions = desk.engine._sessions
+        writer = BriefingWriter(sessions, desk.access, cast("QueueOutbox", None))
+        simulator.script(Answer(text="no briefing"))
+        draft, (spent,) = await writer.draft(session_id, "no idea")
+        assert draft is None
+        assert spent.usage.input_tokens
+        assert spent.cost_micros == cost_micros(FAST_MODEL, spent.usage)
+        simulator.script(Failure(529, headers={"retry-after": "99"}))
+        assert await writer.draft(session_id, "no idea") == (None, ())
+        await desk.engine.add_note(session_id, "This is about Northwind Dental.")
+        asked = len(simulator.requests)
+        assert await writer.draft(session_id, "no idea") == (None, ())
+        assert len(simulator.requests) == asked

@@ -109,15 +109,19 @@ class Claude:
 
         request = briefing_request(self._settings, consultation, _forms()[1])
         reply = Reply()
-        with self._translated(reply):
-            async with asyncio.timeout(self._settings.timeouts.fast):
-                reply.take_whole(await client.messages.create(**request))
-        if (refusal := failures.refusal_of(reply)) is not None:
-            raise refusal
         try:
-            answer = schema.parsed_briefing(reply.text)
-        except schema.Malformed as error:
-            raise failures.malformed(reply.usage) from error
+            with self._translated(reply):
+                async with asyncio.timeout(self._settings.timeouts.fast):
+                    reply.take_whole(await client.messages.create(**request))
+            if (refusal := failures.refusal_of(reply)) is not None:
+                raise refusal
+            try:
+                answer = schema.parsed_briefing(reply.text)
+            except schema.Malformed as error:
+                raise failures.malformed(reply.usage) from error
+        except ModelError as error:
+            error.model = reply.model or self._settings.fast_model
+            raise
         return schema.briefing_draft(answer, model=reply.model, usage=reply.usage)
 
     async def models(self) -> tuple[ModelDescription, ...]:

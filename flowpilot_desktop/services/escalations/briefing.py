@@ -14,6 +14,7 @@ from dataclasses import replace
 from flowpilot_desktop.core.errors import ModelError
 from flowpilot_desktop.core.escalation import QueueOperation
 from flowpilot_desktop.core.ports import BriefingDraft
+from flowpilot_desktop.core.session import Usage
 from flowpilot_desktop.core.usage import UsageRecord
 from flowpilot_desktop.llm.conversation import briefing_consultation
 from flowpilot_desktop.services.hand_off import with_briefing
@@ -69,12 +70,14 @@ class BriefingWriter:
         case = await sessions.case(session, await sessions.store.steps(session_id))
         flow = await sessions.assistant.flow(session.flow_id)
         try:
-            model = await self._access.model_about(session)
+            model = await self._access.model_about(session, case.told())
             record = sessions.assistant.record(case, flow)
             draft = await model.briefing(briefing_consultation(record, reason))
         except ModelError as error:
             self._access.failed(error)
             log.info("No briefing from the model: %s", type(error).__name__)
-            return None, ()
+            if error.usage is None or error.usage == Usage():
+                return None, ()
+            return None, (self._access.usage_record(session_id, error.model, error.usage),)
         spent = self._access.usage_record(session_id, draft.model, draft.usage)
         return draft, (spent,)
