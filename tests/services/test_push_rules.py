@@ -20,7 +20,7 @@ from flowpilot_desktop.services.reach import ReachBoard
 from flowpilot_desktop.store import Store
 from tests.services.desk import CONNECTION, diagnose, open_desk
 from tests.services.test_push_faults import Schedule, World, holds
-from tests.simulators.exchange import Faults, answered, dropped, html
+from tests.simulators.exchange import Faults, answered, delayed, dropped, html
 from tests.simulators.virtual import VirtualClock
 
 PROJECT_TICKET = 1004
@@ -49,7 +49,7 @@ class Quiet(World):
 @pytest.fixture
 async def world(tmp_path) -> AsyncIterator[Quiet]:
     store = await Store.open(tmp_path, VirtualClock())
-    yield Quiet(store, Schedule([], [], [], [], races=False, somebody_moves_the_status=False))
+    yield Quiet(store, Schedule([], [], [], [], races=False))
     await store.aclose()
 
 
@@ -257,3 +257,39 @@ async def test_what_is_changed_and_then_sent_says_nothing(world):
     await push.edit(entry.id, world.session_id, shorter)
     entry = next(item for item in await world.items() if item.kind is PushKind.TIME)
     assert (entry.state, entry.warning, entry.payload) == (PushState.SENT, "", shorter)
+
+
+async def test_the_looks_and_the_tries_keep_their_distances(world):
+    """30 s and 60 s to the looks, then 5, 15 and 45 minutes to the next try, each led by a look."""
+    await world.prepare()
+    world.plain.plan(dropped(stored=False), method="POST", path="notes$", times=4)
+    began = world.clock.now()
+    await world.live()
+    note = (await world.items())[0]
+    assert (note.state, note.tries) == (PushState.FAILED, 4)
+    seconds = {
+        method: [
+            round((request.at - began).total_seconds())
+            for request in world.site.requests_for(method, "/notes")
+            if method == "POST" or request.headers.get("pagination-type")
+        ]
+        for method in ("POST", "GET")
+    }
+    tries = [0, 390, 390 + 990, 390 + 990 + 2790]
+    assert seconds["POST"][:4] == tries
+    looks = [at + wait for at in tries for wait in (30, 90)]
+    assert sorted({*looks, *tries[1:]}) == seconds["GET"]
+
+
+async def test_a_request_on_its_way_when_the_process_died_is_waited_for(world):
+    await world.prepare()
+    world.plain.plan(delayed(100), method="POST", path="notes$")
+    await world.process().run_due()
+    # The row as a power cut leaves it; the request is still on its way.
+    note = (await world.items())[0]
+    await world.store.save(replace(note, state=PushState.SENDING, next_try_at=None))
+    await world.restarted()
+    assert await world.state_of(PushKind.NOTE) is PushState.UNCLEAR
+    await world.live()
+    assert {item.state for item in await world.items()} == {PushState.SENT}
+    assert set(holds(world).values()) == {1}
