@@ -3,11 +3,13 @@
 The log is a small rotating file in the profile folder. Every record passes the redaction gateway
 before a handler sees it, and no module logs texts of tickets, teammates or models at all. A bug is
 logged with its traceback and shown once per kind (``crash_kind``); the report that a technician can
-copy is redacted too.
+copy is redacted too. Of a fault in a library, which no log survives, the interpreter itself writes
+down where each thread was: places in the code, no words.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import hashlib
 import locale
 import logging
@@ -18,6 +20,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import metadata
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -32,6 +35,7 @@ log = logging.getLogger(__name__)
 
 LOG_BYTES = 1_000_000
 LOG_FILES = 5
+FAULTS = "faults.log"
 _CHATTY = (
     "alembic",
     "anthropic",
@@ -71,6 +75,21 @@ def start_logging(folder: Path, level: str = "info") -> Path:
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     return path
+
+
+def note_faults(folder: Path) -> None:
+    """Have faults of the process noted in the folder of the logs, as long as it runs."""
+    # Never closed: the handle is what is left to write with when all else is lost.
+    faulthandler.enable((folder / FAULTS).open("ab"))
+
+
+def last_fault(folder: Path) -> datetime | None:
+    """Return when a fault was last noted in the folder of the logs, or None."""
+    try:
+        noted = (folder / FAULTS).stat()
+    except OSError:
+        return None
+    return datetime.fromtimestamp(noted.st_mtime).astimezone() if noted.st_size else None
 
 
 def set_log_level(level: str) -> None:

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QApplication
 
 from flowpilot_desktop import assets
 from flowpilot_desktop.core.events import Events, SettingsChanged
-from flowpilot_desktop.diagnostics import set_log_level, start_logging
+from flowpilot_desktop.diagnostics import note_faults, set_log_level, start_logging
 from flowpilot_desktop.profile import Profile
 from flowpilot_desktop.settings import Settings
 from flowpilot_desktop.ui.instance import raise_first_instance
@@ -40,6 +40,7 @@ def run(profile: Profile, *, minimized: bool = False) -> int:
     # A folder that can't be used is told in the window, when the store is opened on it.
     with contextlib.suppress(OSError):
         start_logging(profile.logs)
+        note_faults(profile.logs)
     shell = Shell(qt, profile.folder)
     log_as_chosen(shell.settings, shell.events)
     if not minimized:

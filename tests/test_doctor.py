@@ -1,9 +1,12 @@
 """``flowpilot doctor`` by real process: every finding names what to mend."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ from flowpilot_desktop.psa.registry import PsaKeys
 from flowpilot_desktop.services.model_access import KEY_NAME
 from flowpilot_desktop.services.queue import INVITATION_NAME
 from flowpilot_desktop.settings import Settings
-from tests.commands import Outcome, flowpilot
+from tests.commands import ROOT, Outcome, flowpilot
 from tests.simulators.claude import ClaudeSimulator
 from tests.simulators.connectwise import (
     COMPANY_ID,
@@ -117,6 +120,33 @@ async def test_a_check_that_fails_itself_costs_its_own_line(tmp_path, monkeypatc
             assert found["Profile"].fix
             assert found["Store"].verdict == "good"
     assert len(logged_errors) == 2  # a bug's traceback is what support needs
+
+
+# What the window does first, and then what a fault in a library does to it.
+FAULT = """
+import ctypes, sys
+from pathlib import Path
+from flowpilot_desktop import start
+
+words_of_a_customer = "Winter-2031!"
+start.Shell = lambda *_: ctypes.string_at(0)
+start.run(start.Profile(Path(sys.argv[1])))
+"""
+
+
+def test_a_fault_of_the_process_is_noted_and_told(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-c", FAULT, str(tmp_path)], cwd=ROOT, capture_output=True, check=False
+    )
+    assert ended.returncode == -signal.SIGSEGV
+    noted = (tmp_path / "logs" / "faults.log").read_text()
+    assert "start.py" in noted
+    assert "Winter" not in noted
+    told = findings(flowpilot(tmp_path, "doctor", "--json", demo=True))["Faults"]
+    assert told["verdict"] == "note"
+    assert str(datetime.now(UTC).year) in told["detail"]
+    (tmp_path / "logs" / "faults.log").unlink()
+    assert "Faults" not in findings(flowpilot(tmp_path, "doctor", "--json", demo=True))
 
 
 def test_damaged_settings_are_told_with_what_to_do(tmp_path):

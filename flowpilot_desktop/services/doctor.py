@@ -17,7 +17,7 @@ from pathlib import Path
 from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.errors import FlowPilotError, ModelError
 from flowpilot_desktop.core.ports import Secrets
-from flowpilot_desktop.diagnostics import versions
+from flowpilot_desktop.diagnostics import FAULTS, last_fault, versions
 from flowpilot_desktop.flows.library import FlowLibrary
 from flowpilot_desktop.services.model_access import ModelAccess
 from flowpilot_desktop.services.queue import QueueLink
@@ -39,6 +39,10 @@ _NO_KEYRING = (
 
 
 _ODD = "Send this report and the log of the profile folder to support."
+_SEND_FAULTS = (
+    f"Send {FAULTS} from the logs in the profile folder to support, then delete it. It holds "
+    "places in the program, no words of yours."
+)
 _AFTER_RECOVERY = (
     "Look through the latest sessions in the History for what may be missing; the damaged files "
     "are kept for whoever helps you."
@@ -133,8 +137,11 @@ class Doctor:
     async def _profile_folder(self) -> list[Finding]:
         free = (await asyncio.to_thread(shutil.disk_usage, self._profile)).free
         low = free < LOW_DISK
+        fault = last_fault(self._profile / "logs")
+        noted = f"A fault was noted on {fault:%d %b %Y at %H:%M}." if fault else ""
         return [
             Finding("Profile folder", Verdict.GOOD, str(self._profile)),
+            *([Finding("Faults", Verdict.NOTE, noted, _SEND_FAULTS)] if fault else ()),
             Finding(
                 "Disk",
                 Verdict.BAD if low else Verdict.GOOD,
