@@ -33,6 +33,7 @@ class TeamQueueViewModel(ViewModel):
         self.is_set_up = False
         self.team: Team | None = None
         self.error: FlowPilotError | None = None
+        self._is_about_kept = False
         self.token = ""
         self.authority = ""
         self.authority_name = ""
@@ -93,6 +94,8 @@ class TeamQueueViewModel(ViewModel):
             await work
         except FlowPilotError as error:
             self.error = error
+            is_typed = isinstance(error, InvalidInput) or bool(self.token.strip())
+            self._is_about_kept = not is_typed
             self.team = None
 
     async def _open(self) -> None:
@@ -102,7 +105,7 @@ class TeamQueueViewModel(ViewModel):
                 self.team = await (await self._link.queue()).team()
                 self.error = None
         except FlowPilotError as error:
-            self.error = error
+            self.error, self._is_about_kept = error, True
         await self._look()
         self.changed.emit()
 
@@ -153,5 +156,6 @@ class TeamQueueViewModel(ViewModel):
             self.open()
 
     def _hear(self, _: EscalationsChanged) -> None:
-        if self.is_set_up and not self.is_busy and self.error is not None:
+        """Look again when what is kept may work again; what was pasted stays told."""
+        if self.is_set_up and not self.is_busy and self.error is not None and self._is_about_kept:
             self.open()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -16,15 +17,16 @@ from flowpilot_desktop.core.errors import (
     QueueNotOpen,
     QueueUnreachable,
 )
-from flowpilot_desktop.core.events import Events
-from flowpilot_desktop.core.session import Engineer
+from flowpilot_desktop.core.events import EscalationsChanged, Events
+from flowpilot_desktop.core.session import Engineer, Intake
 from flowpilot_desktop.services.queue import QueueLink, membership
 from flowpilot_desktop.services.queue.membership import INVITATION_NAME, SUCCESSOR_NAME
 from flowpilot_desktop.services.reach import ReachBoard
 from sync.client import QueueClient
 from sync.errors import QueueError, RevokedError, SignInError, UnreachableError
 from sync.invitation import Invitation
-from tests.services.desk import MemorySecrets
+from tests.services.desk import CONNECTION, MemorySecrets
+from tests.services.team import two_desks
 from tests.simulators.postgres import QueueDatabase, engines, shared_server
 from tests.simulators.tcp_proxy import Fault, TcpProxy
 
@@ -279,7 +281,7 @@ async def test_an_authority_from_a_file_is_kept_and_replaced(tls: QueueDatabase,
     with pytest.raises(QueueNotOpen) as refused:
         await link.keep(ann.token())
     assert refused.value.why == "certificate"
-    assert "choose it below" in refused.value.hint
+    assert "choose it here" in refused.value.hint
     file = tmp_path / "authority.pem"
     file.write_text(tls.server.ca_certificate)
     pem = membership.authority(file)
@@ -340,3 +342,28 @@ async def test_a_late_answer_of_the_keyring_is_asked_for_again(ann: Invitation):
         await link.queue()
     assert refused.value.why == "not_set_up"
     await link.aclose()
+
+
+async def test_what_could_not_be_heard_at_the_start_is_followed_once_it_can(tmp_path: Path):
+    async with two_desks(tmp_path) as (_, sam, alex):
+        secrets, read = alex.secrets, alex.secrets.read
+
+        async def locked(name: str) -> str | None:
+            raise CredentialsUnavailable("The keyring is locked.")
+
+        secrets.read = locked  # type: ignore[method-assign]
+        alex.link._membership.read_again()
+        alex.escalations.start()
+        await alex.escalations.settled()
+        secrets.read = read  # type: ignore[method-assign]
+        alex.link._membership.read_again()
+        await alex.escalations.tend()
+        started = await sam.engine.start_session(Intake("", CONNECTION.id, "12352"))
+        await sam.engine.escalate_session(started.session.id, "I need help")
+        await sam.escalations.settled()
+        heard = asyncio.Event()
+        alex.events.listen(EscalationsChanged, lambda _: heard.set())
+        async with asyncio.timeout(20):
+            while not (await alex.engine.escalation_queue()).entries:
+                heard.clear()
+                await heard.wait()

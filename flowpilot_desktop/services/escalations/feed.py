@@ -51,6 +51,7 @@ class Feed:
         self._poll_seconds = poll_seconds
         self._poller: Any = None
         self._is_idle = False
+        self._is_following = False
         self._renewed: dict[str, float] = {}
         self.error: FlowPilotError | None = None
         """Why the queue can't be heard now."""
@@ -70,6 +71,7 @@ class Feed:
     async def follow(self) -> None:
         """Begin to poll, anew if it was polled already, and send what waits."""
         await self.stop()
+        self._is_following = True  # also while nothing can be heard: ``tend`` begins then
         try:
             queue = await self._link.queue()
         except QueueError as error:
@@ -95,6 +97,7 @@ class Feed:
 
     async def stop(self) -> None:
         """Poll no more."""
+        self._is_following = False
         poller, self._poller = self._poller, None
         if poller is not None:
             await poller.aclose()
@@ -125,6 +128,8 @@ class Feed:
     async def tend(self) -> None:
         """Renew claims, send what is due, learn who is there; to be called every few seconds."""
         await self._outbox.run_due()
+        if self._is_following and self._poller is None:
+            await self.follow()
         try:
             queue = await self._link.queue()
             await self._roster.learn(queue)

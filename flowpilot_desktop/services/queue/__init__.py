@@ -416,7 +416,7 @@ _USED_UP = (
 _UNTRUSTED = (
     "Nothing was sent. The certificate must name the server's host and be signed by an authority "
     "that you trust here. Ask whoever runs your team queue for the authority's file, and choose "
-    "it below."
+    "it here."
 )
 _STILL_VALID = (
     "The server did not let FlowPilot replace the invitation's password: the pasted text still "
