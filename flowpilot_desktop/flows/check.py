@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flowpilot_desktop.core.counting import counted
+from flowpilot_desktop.flows.learned import FILE, Learned
 from flowpilot_desktop.flows.library import SUFFIXES, FlowLibrary, sift
 from flowpilot_desktop.flows.loading import load_file
 from flowpilot_desktop.flows.model import GENERAL_ID, Finding, Flow
@@ -60,7 +61,8 @@ def check(paths: Sequence[Path], beside: Iterable[Flow] = ()) -> Report:
     flows, wrong = sift(load_file(path) for path in files)
     findings += wrong
     ids = {flow.id for flow in flows}
-    library = FlowLibrary([*(flow for flow in beside if flow.id not in ids), *flows])
+    learned = next((found for path in paths if (found := Learned.load(path / FILE))), None)
+    library = FlowLibrary([*(f for f in beside if f.id not in ids), *flows], learned=learned)
     for flow in flows:
         findings += _samples(library, flow)
     return Report(len(files), tuple(flows), tuple(sorted(set(findings))))

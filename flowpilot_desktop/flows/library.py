@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
+from flowpilot_desktop.flows.learned import FILE, Learned
 from flowpilot_desktop.flows.loading import Loaded, escalation_body, load_file
 from flowpilot_desktop.flows.matching import FlowMatch, Matcher
 from flowpilot_desktop.flows.model import (
@@ -31,9 +32,15 @@ SUFFIXES = (".yaml", ".yml")
 class FlowLibrary:
     """Loaded flows by id, what was wrong with the others, and a search over them."""
 
-    def __init__(self, flows: Iterable[Flow], findings: Iterable[Finding] = ()) -> None:
+    def __init__(
+        self,
+        flows: Iterable[Flow],
+        findings: Iterable[Finding] = (),
+        learned: Learned | None = None,
+    ) -> None:
         self.flows = MappingProxyType({flow.id: flow for flow in flows})
         self.findings = tuple(findings)
+        self._learned = learned
 
     @classmethod
     def load(cls, folder: Path, own_folder: Path | None = None) -> FlowLibrary:
@@ -48,7 +55,7 @@ class FlowLibrary:
             findings += wrong
         for finding in findings:
             log.warning("A troubleshooting flow was left out: %s", finding)
-        return cls(flows.values(), findings)
+        return cls(flows.values(), findings, Learned.load(folder / FILE))
 
     def flow(self, flow_id: str) -> Flow | None:
         """Return a flow, or None when it is not (or no longer) there."""
@@ -69,7 +76,7 @@ class FlowLibrary:
 
     @cached_property
     def _matcher(self) -> Matcher:
-        return Matcher(self.flows.values())
+        return Matcher(self.flows.values(), self._learned)
 
 
 def load_folder(folder: Path) -> tuple[list[Flow], list[Finding]]:

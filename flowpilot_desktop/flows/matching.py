@@ -19,6 +19,7 @@ from typing import Final
 
 from flowpilot_desktop.flows.elsewhere import SUBJECTS
 from flowpilot_desktop.flows.intake import STOP_STEMS, parts_of, telling_text, weight_of
+from flowpilot_desktop.flows.learned import NONE, Learned, features
 from flowpilot_desktop.flows.model import GENERAL_ID, Flow
 from flowpilot_desktop.flows.vocabulary import IDLE, KNOWN, meanings, raw_stems
 
@@ -60,8 +61,10 @@ _LIKE_A_STRANGER: Final = 0.75
 _STRANGER: Final = 0.45
 """Share of a ``not_matches`` sample that must be heard, and what is then left of the score."""
 
-_ELSEWHERE: Final = 1.0
-"""How many times a flow's score another subject must have for no flow to be found."""
+_SOUND: Final = 12.5
+_DOUBT: Final = 4.0
+"""What the classifier's word is worth beside the common words, and how much must speak for a flow
+before it is found; chosen on the corpora by cross-validation."""
 
 _SHORT: Final = 5
 _LONG: Final = 8
@@ -90,7 +93,8 @@ class _Heard:
 class Matcher:
     """The flows, weighed once, ready for any number of intakes."""
 
-    def __init__(self, flows: Iterable[Flow]) -> None:
+    def __init__(self, flows: Iterable[Flow], learned: Learned | None = None) -> None:
+        self._learned = learned
         self._flows = [flow for flow in flows if flow.id != GENERAL_ID]
         self._weights: dict[str, dict[int, float]] = {}
         self._phrases: dict[str, list[tuple[tuple[str, ...], int]]] = {}
@@ -167,28 +171,50 @@ class Matcher:
 
     def candidates(self, text: str, limit: int = 5) -> tuple[FlowMatch, ...]:
         """Return the flows that speak of anything in the text, the best first."""
-        return tuple(
-            FlowMatch(self._flows[number], score)
-            for number, score in self._ranked(text)
-            if number < len(self._flows)
-        )[:limit]
+        judged = self._judged(text)
+        best = sorted(judged.items(), key=lambda item: (-item[1], item[0]))[:limit]
+        return tuple(FlowMatch(self._flows[number], round(score, 3)) for number, score in best)
 
     def match(self, text: str) -> FlowMatch | None:
         """Return the flow the text is about, or None when too little speaks for any."""
-        ranked = self._ranked(text)
-        flows = [(number, score) for number, score in ranked if number < len(self._flows)]
-        if not flows or flows[0][1] < MINIMUM_SCORE:
-            return None
-        number, score = flows[0]
-        elsewhere = max((s for n, s in ranked if n >= len(self._flows)), default=0.0)
-        if elsewhere >= score * _ELSEWHERE:
-            return None
-        return FlowMatch(self._flows[number], score)
+        best = self.candidates(text, 1)
+        return best[0] if best and best[0].score > 0 else None
 
-    def _ranked(self, text: str) -> list[tuple[int, float]]:
-        """Return flows and other subjects by their number with their score, the best first."""
+    def features(self, text: str) -> dict[int, float]:
+        """Return what the classifier learns and judges a text by."""
+        plain = telling_text(text)
+        said = [said.word for said in self._heard(plain)]
+        return features(plain, said, weight_of(plain, said))
+
+    def _judged(self, text: str) -> dict[int, float]:
+        """Return by how much each flow is ahead of the finding that there is none."""
         plain = telling_text(text)
         heard = self._heard(plain)
+        ranked = self._ranked(plain, heard)
+        many = len(self._flows)
+        elsewhere = max((score for number, score in ranked.items() if number >= many), default=0.0)
+        least = max(MINIMUM_SCORE, elsewhere)
+        told = {n: score - least for n, score in ranked.items() if n < many}
+        if self._learned is None or not told:
+            return told
+        said = [said.word for said in heard]
+        words = frozenset(said)
+        sounds = self._learned.scores(features(plain, said, weight_of(plain, said)))
+        none = sounds.get(NONE, 0.0) * _SOUND + elsewhere + _DOUBT
+        judged = {
+            number: (sounds[name] - self._is_stranger(number, words)) * _SOUND
+            + ranked[number]
+            - none
+            for number in told
+            if (name := self._flows[number].id) in sounds
+        }
+        nearest = max(told, key=lambda number: (told[number], -number))
+        if nearest not in judged and told[nearest] > 0:  # a flow of one's own, never learned
+            judged[nearest] = told[nearest] + max(0.0, *judged.values(), 0.0)
+        return {number: judged.get(number, told[number]) for number in told}
+
+    def _ranked(self, plain: str, heard: Sequence[_Heard]) -> dict[int, float]:
+        """Return what flows and other subjects have in common with a text, by their number."""
         scores: dict[int, float] = {}
         worths: dict[str, float] = {}
         for said in heard:
@@ -202,17 +228,20 @@ class Matcher:
         for number, likeness in self._likenesses(worths).items():
             scores[number] = scores.get(number, 0.0) + likeness * _LIKE_SAMPLE
         for number in scores:
-            if number < len(self._flows) and any(
-                sum(word in worths for word in sample) >= _LIKE_A_STRANGER * len(sample)
-                for sample in self._strangers[number]
-            ):
+            if number < len(self._flows) and self._is_stranger(number, worths):
                 scores[number] *= _STRANGER
         worth = weight_of(plain, {said.word for said in heard})
         if worth == 1.0:
             told = len({said.place for said in heard if said.word not in STOP_STEMS})
             worth += _BRIEF * max(0, _OPENING - told) / _OPENING
-        ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-        return [(number, round(score * worth, 3)) for number, score in ranked]
+        return {number: score * worth for number, score in scores.items()}
+
+    def _is_stranger(self, number: int, said: Collection[str]) -> bool:
+        """Return whether a text with these words is much like one that must not find the flow."""
+        return any(
+            sum(word in said for word in sample) >= _LIKE_A_STRANGER * len(sample)
+            for sample in self._strangers[number]
+        )
 
     def _heard(self, text: str) -> list[_Heard]:
         heard: list[_Heard] = []

@@ -15,7 +15,10 @@ from flowpilot_desktop.flows.library import FlowLibrary
 
 HERE = Path(__file__).resolve().parent
 SHIPPED = HERE.parents[1] / "resources" / "flows"
-PARTS = ("development", "held_out", "fresh")
+LEARNED_FROM = ("practice", "development", "held_out", "fresh", "blind_1", "blind_2")
+PROOF = "blind_3"
+PARTS = (*LEARNED_FROM, PROOF)
+BY_LINE = ("practice",)
 NONE = "none"
 
 
@@ -65,6 +68,13 @@ class Measure:
 def samples(part: str) -> list[Sample]:
     text = (HERE / "corpus" / f"{part}.txt").read_text(encoding="utf-8")
     blocks = [block.partition("\n") for block in text.split("=== ")[1:]]
+    if part in BY_LINE:
+        return [
+            Sample(flow.strip(), line.strip())
+            for flow, _, lines in blocks
+            for line in lines.splitlines()
+            if line.strip()
+        ]
     return [Sample(flow.strip(), body.strip()) for flow, _, body in blocks]
 
 
