@@ -100,12 +100,8 @@ async def open_desk(
     reach = ReachBoard(events)
     store = await Store.open(profile.folder, clock)
     try:
-        secrets: Secrets
-        if profile.is_demo:
-            secrets = SessionOnlySecrets(by_choice=True)
-        else:
-            secrets = await open_secrets(profile.folder.name)
         await _introduce(settings, profile, store)
+        secrets = await _secrets(settings, profile)
         flows = FlowShelf(assets.path("flows"), profile.own_flows)
         options = functools.partial(_psa_options, settings, profile)
 
@@ -248,6 +244,13 @@ def _documentation_rules(settings: Settings) -> DocumentationRules:
         include_steps=settings.include_steps,
         note_limit=settings.note_limit,
     )
+
+
+async def _secrets(settings: Settings, profile: Profile) -> Secrets:
+    """Return the keyring, under the technician's id: folders move, and two may share a name."""
+    if profile.is_demo:
+        return SessionOnlySecrets(by_choice=True)
+    return await open_secrets(settings.engineer_id)
 
 
 async def _introduce(settings: Settings, profile: Profile, store: Store) -> None:

@@ -127,6 +127,9 @@ class Tickets:
         if keys is not None:
             secret = json.dumps({"public": keys.public, "private": keys.private})
             await self._secrets.write(keys_name(connection.id), secret)
+            # Whose keys these are is asked anew; what was found otherwise stays.
+            mappings = await self._store.mappings(connection.id)
+            await self._store.forget(*(one for one in mappings if one.how == "own_keys"))
         await self._store.save(connection)
         self._events.publish(SettingsChanged("psa.connection"))
 

@@ -346,6 +346,11 @@ class Store:
             table.c.engineer_id == engineer_id,
         )
 
+    async def mappings(self, connection_id: str) -> tuple[MemberMapping, ...]:
+        """Return who every engineer is in one ticketing system."""
+        table = t.member_mappings
+        return await self._all(MemberMapping, table.c.connection_id == connection_id)
+
     async def engineers(self) -> tuple[Engineer, ...]:
         """Return every engineer that this profile has heard of, by name."""
         return await self._all(Engineer, order=[t.engineers.c.name, t.engineers.c.id])

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from flowpilot_desktop.core.errors import InvalidInput, PsaUnreachable
-from flowpilot_desktop.core.ticket import PsaConnection
+from flowpilot_desktop.core.ticket import MemberMapping, PsaConnection
 from flowpilot_desktop.psa.registry import PsaKeys
 from flowpilot_desktop.services.tickets import keys_name
-from tests.services.desk import open_desk
+from tests.services.desk import ME, open_desk
 
 OURS = PsaConnection("ours", "connectwise", "na.myconnectwise.net", "harbor")
 KEYS = PsaKeys("public", "private")
@@ -47,3 +47,14 @@ async def test_another_site_replaces_the_connection_and_its_keys(desk):
     with pytest.raises(PsaUnreachable) as refusal:
         await desk.tickets.psa(OURS.id)
     assert "another ConnectWise connection" in refusal.value.message
+
+
+async def test_new_keys_ask_anew_whose_they_are_and_a_choice_by_hand_stays(desk):
+    await desk.store.save(
+        MemberMapping(OURS.id, ME.id, 7, "jordan", how="own_keys"),
+        MemberMapping(OURS.id, "another engineer", 8, "sam", how="by_hand"),
+    )
+    await desk.tickets.connect(OURS, None)
+    assert len(await desk.store.mappings(OURS.id)) == 2
+    await desk.tickets.connect(OURS, PsaKeys("another public", "another private"))
+    assert [one.engineer_id for one in await desk.store.mappings(OURS.id)] == ["another engineer"]

@@ -18,7 +18,7 @@ _ROWS: tuple[tuple[str, str], ...] = (
     (r"service/tickets", "Service Desk → Service Tickets: {}"),
     (r"project/tickets", "Project → Project Tickets: {}"),
     (r"time/entries/defaults", "Time & Expense → Time Entry: Add"),
-    (r"time/entries", "Time & Expense → Time Entry: {}"),
+    (r"time/entries", "Time & Expense → Time Entry: {} (level All)"),
     (r"company/configurations", "Companies → Configurations: {}"),
     (r"company/contacts", "Companies → Contacts: {}"),
     (r"company/companies", "Companies → Company Maintenance: {}"),
