@@ -171,7 +171,6 @@ class HandOffScreens(QObject):
         self.escalate_model.asks_status = self._settings.status_on_escalation
         self.escalate_model.open(session_id)
         self._window.show_page("escalate", under="sessions")
-        self.escalate_page.reason.setFocus()
 
     @Slot(str)
     def withdraw(self, session_id: str) -> None:

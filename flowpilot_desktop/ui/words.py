@@ -40,6 +40,11 @@ def joined(*parts: str) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def told(*sentences: str) -> str:
+    """Return the sentences that say something, one after the other."""
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
 def ticket_line(ticket: Ticket) -> str:
     """Return a ticket's quieter line."""
     age = ago(ticket.created_at) if ticket.created_at else ""

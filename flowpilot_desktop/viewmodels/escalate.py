@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from PySide6.QtCore import QObject, Signal
 
-from flowpilot_desktop.core.errors import QueueNotOpen
+from flowpilot_desktop.core.errors import FlowPilotError, QueueNotOpen
 from flowpilot_desktop.core.escalation import HandOff, Teammate
 from flowpilot_desktop.services.documentation import DocumentationPreview
 from flowpilot_desktop.services.engine import Closing, FlowPilotEngine, SessionView
@@ -76,12 +76,27 @@ class EscalateViewModel(ClosingViewModel):
     # Inside
 
     async def _prepare(self) -> None:
+        await self._know_team()
+        self.tasks.start("team", self._refresh_team())
         try:
-            self.members = tuple(one for one in await self._escalations.members() if one.is_active)
             if not await self._escalations.link.is_set_up():
                 await self._escalations.link.queue()  # raises with the words for it
         except QueueNotOpen as error:
             self.queue_error = error
+
+    async def _know_team(self) -> None:
+        self.members = tuple(one for one in await self._escalations.members() if one.is_active)
+
+    async def _refresh_team(self) -> None:
+        """Offer whoever joined the team lately, too; without a network those that are known."""
+        try:
+            await self._escalations.refresh()
+        except FlowPilotError:
+            return
+        known = self.members
+        await self._know_team()
+        if self.members != known:
+            self.changed.emit()
 
     def _restore(self, view: SessionView, drafts: Mapping[str, str]) -> None:  # noqa: ARG002
         self.reason = drafts.get(REASON, "")

@@ -33,7 +33,7 @@ from flowpilot_desktop.ui.pages.push import PushPanel
 from flowpilot_desktop.ui.spans import SpanEdit
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
-from flowpilot_desktop.ui.words import joined
+from flowpilot_desktop.ui.words import joined, told
 from flowpilot_desktop.viewmodels.closing import ClosingViewModel
 from flowpilot_desktop.viewmodels.push import PushViewModel
 
@@ -74,6 +74,7 @@ class ClosingPage(QWidget):
         self._push = push
         self._verb = verb
         self._words = words
+        self._was_ready = self._was_closed = False
         self.setProperty("role", "page")
         px = theme().px
         column = QWidget(self)
@@ -81,7 +82,7 @@ class ClosingPage(QWidget):
         rows = QVBoxLayout(column)
         rows.setContentsMargins(px(16), px(16), px(16), px(16))
         rows.setSpacing(px(12))
-        for panel in (*self._panels(), self._pushed_panel(), self._ticket_panel()):
+        for panel in (*self._panels(), self._ticket_panel()):
             rows.addWidget(panel)
         rows.addWidget(self._note_panel(), 1)
         middle = QWidget(self)
@@ -108,8 +109,12 @@ class ClosingPage(QWidget):
     # What a page of its own adds
 
     def _panels(self) -> Sequence[QWidget]:
-        """Return the panels above the ticket's."""
-        return ()
+        """Return the panels above the ticket's, what was sent (``_pushed_panel``) among them."""
+        return (self._pushed_panel(),)
+
+    def _first_field(self) -> QWidget:
+        """Return where typing begins."""
+        return self.note
 
     def _render_own(self, *, is_closed: bool) -> None:
         """Show those panels, and what the button says."""
@@ -283,9 +288,19 @@ class ClosingPage(QWidget):
         self.done.setVisible(is_closed)
         words, tone = self._foot_words()
         if model.error is not None:
-            words, tone = joined(model.error.message, model.error.hint), "red"
+            words, tone = told(model.error.message, model.error.hint), "red"
         self.words.show_text(words)
         self.words.set_tone(tone)
+        self._render_focus(is_closed=is_closed)
+
+    def _render_focus(self, *, is_closed: bool) -> None:
+        """Give the focus to what comes next, once: the first field, and afterwards the way on."""
+        is_ready = self._closing.preview is not None
+        if is_closed and not self._was_closed:
+            self.done.setFocus()
+        elif is_ready and not is_closed and not self._was_ready:
+            self._first_field().setFocus()
+        self._was_ready, self._was_closed = is_ready, is_closed
 
     def _render_ticket(self, *, is_closed: bool) -> None:
         model = self._closing

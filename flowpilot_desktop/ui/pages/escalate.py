@@ -13,7 +13,7 @@ from flowpilot_desktop.ui.fields import Choice
 from flowpilot_desktop.ui.pages.closing import ClosingPage
 from flowpilot_desktop.ui.text import PlainText, copied, displayable
 from flowpilot_desktop.ui.theme import theme
-from flowpilot_desktop.ui.words import ago, joined
+from flowpilot_desktop.ui.words import ago, joined, told
 from flowpilot_desktop.viewmodels.escalate import EscalateViewModel
 from flowpilot_desktop.viewmodels.push import PushViewModel
 
@@ -33,7 +33,15 @@ class EscalatePage(ClosingPage):
         super().__init__(model, push, self.escalate, words=("Escalate", "Escalated"), parent=parent)
 
     def _panels(self) -> Sequence[QWidget]:
-        return self._queue_panel(), self._reason_panel(), self._package_panel()
+        return (
+            self._queue_panel(),
+            self._reason_panel(),
+            self._pushed_panel(),
+            self._package_panel(),
+        )
+
+    def _first_field(self) -> QWidget:
+        return self.reason
 
     def _queue_panel(self) -> QFrame:
         self.queue, rows = self._panel("Team queue")
@@ -94,7 +102,7 @@ class EscalatePage(ClosingPage):
         model = self._model
         error = model.queue_error
         self.queue.setVisible(error is not None)
-        self.queue_words.show_text(joined(error.message, error.hint) if error else "")
+        self.queue_words.show_text(told(error.message, error.hint) if error else "")
         self._fill(self.reason, model.reason, is_closed=is_closed)
         self._render_members(is_closed=is_closed)
         self._render_package(model.hand_off)

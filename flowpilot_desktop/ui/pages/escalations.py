@@ -25,7 +25,7 @@ from flowpilot_desktop.ui.fields import Choice
 from flowpilot_desktop.ui.lists import RowList, RowWords
 from flowpilot_desktop.ui.text import ElidedText, PlainText, copied, displayable
 from flowpilot_desktop.ui.theme import theme
-from flowpilot_desktop.ui.words import ago, joined
+from flowpilot_desktop.ui.words import ago, joined, told
 from flowpilot_desktop.viewmodels.escalations import EscalationsViewModel
 
 _TABS = (
@@ -300,7 +300,7 @@ class EscalationsPage(QWidget):
         entry = model.chosen
         words, tone = "", "muted"
         if model.error is not None:
-            words, tone = joined(model.error.message, model.error.hint), "red"
+            words, tone = told(model.error.message, model.error.hint), "red"
         elif entry is None and model.entries.rowCount():
             words = "Choose an escalation to see why somebody needs help."
         self.words.show_text(words)
@@ -382,7 +382,8 @@ class EscalationsPage(QWidget):
             self.members.addItems(names)
         ids = ["", *(member.id for member in self._model.members)]
         to = entry.escalation.assigned_to
-        self.members.setCurrentIndex(ids.index(to) if to in ids else 0)
+        if not self._model.is_busy:  # what was just chosen stays until the queue has said its word
+            self.members.setCurrentIndex(ids.index(to) if to in ids else 0)
         self.members.setEnabled(not self._model.is_busy)
 
     # Doing

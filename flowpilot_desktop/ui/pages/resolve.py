@@ -24,13 +24,15 @@ class ResolvePage(ClosingPage):
         self, model: ResolveViewModel, push: PushViewModel, parent: QWidget | None = None
     ) -> None:
         self._model = model
-        self._was_ready = self._was_closed = False
         self.resolve = Button("Resolve", variant="primary", icon="check")
         self.resolve.clicked.connect(model.resolve)
         super().__init__(model, push, self.resolve, words=("Resolve", "Resolved"), parent=parent)
 
     def _panels(self) -> Sequence[QWidget]:
-        return self._verification_panel(), self._solution_panel()
+        return self._verification_panel(), self._solution_panel(), self._pushed_panel()
+
+    def _first_field(self) -> QWidget:
+        return self.summary
 
     def _verification_panel(self) -> QFrame:
         self.verification, rows = self._panel("Verification")
@@ -82,20 +84,6 @@ class ResolvePage(ClosingPage):
         if model.view is not None and not model.summary.strip():
             return "Say in a sentence what the solution was.", "muted"
         return "", "muted"
-
-    @Slot()
-    def _render(self) -> None:
-        super()._render()
-        self._render_focus(is_closed=self._model.closing is not None)
-
-    def _render_focus(self, *, is_closed: bool) -> None:
-        """Give the focus to what comes next, once: the solution, and afterwards the way on."""
-        is_ready = self._model.preview is not None
-        if is_closed and not self._was_closed:
-            self.done.setFocus()
-        elif is_ready and not is_closed and not self._was_ready:
-            self.summary.setFocus()
-        self._was_ready, self._was_closed = is_ready, is_closed
 
     @Slot()
     def _summary_typed(self) -> None:

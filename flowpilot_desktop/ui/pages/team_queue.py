@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWi
 from flowpilot_desktop.ui.controls import AnswerEdit, Button
 from flowpilot_desktop.ui.text import ElidedText, PlainText
 from flowpilot_desktop.ui.theme import theme
-from flowpilot_desktop.ui.words import ago, joined
+from flowpilot_desktop.ui.words import ago, joined, told
 from flowpilot_desktop.viewmodels.team_queue import TeamQueueViewModel
 
 _HELP = (
@@ -99,14 +99,15 @@ class TeamQueuePanel(QFrame):
         if model.is_busy:
             words = "Asking the team queue…"
         elif model.error is not None:
-            words, tone = joined(model.error.title, model.error.message, model.error.hint), "red"
+            title = f"{model.error.title.rstrip('.')}."
+            words, tone = told(title, model.error.message, model.error.hint), "red"
             if model.error.message.rstrip(".") == model.error.title.rstrip("."):
-                words = joined(model.error.message, model.error.hint)
+                words = told(model.error.message, model.error.hint)
         elif model.team is not None:
             opens = "You are in" if model.is_set_up else "The invitation works: it opens"
             words = f"{opens} the team queue of {model.team.name} as {model.team.me.name}."
             tone = "green"
-            words = joined(words, model.team.notice)
+            words = told(words, model.team.notice)
         elif not model.is_set_up:
             words = "Not set up yet. Without it, sessions can't be handed over."
         self.words.show_text(words)
