@@ -8,25 +8,32 @@ hostile text, with errors, and at one and a half times the size of text. The fol
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import qasync
 from PySide6.QtCore import QCoreApplication, QEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QPlainTextEdit
 
 from flowpilot_desktop.app import Application
 from flowpilot_desktop.core.errors import PsaUnreachable
-from flowpilot_desktop.core.session import Question, Response, Result
+from flowpilot_desktop.core.escalation import EscalationFilter
+from flowpilot_desktop.core.session import Intake, Question, Response, Result
 from flowpilot_desktop.profile import Profile
+from flowpilot_desktop.services.escalations import QueueEntry
+from flowpilot_desktop.services.queue import practice
 from tests import tray_shots
 from tests.e2e.driver import Technician, until
+from tests.e2e.tray_story import Scene, played
+from tests.simulators.postgres import shared_server
 
 SIZES = ((1440, 900), (1024, 700))
 LOOKS = ("dark", "light")
@@ -177,6 +184,193 @@ class Photographer:
         await self.take("banner")
 
 
+class HandOffTour:
+    """The hand-off between two windows and four people, on one Postgres."""
+
+    def __init__(self, scene: Scene, folder: Path) -> None:
+        self.scene = scene
+        self.jordan = Photographer(scene.jordan.app, folder)
+        self.priya = Photographer(scene.priya.app, folder)
+        self.queue = scene.priya.app.hand_off.queue_model
+
+    async def walk(self) -> None:
+        """Take every state of an escalation."""
+        for photographer in (self.jordan, self.priya):
+            photographer.app.window.resize(*SIZES[0])
+            photographer.app.window.show()
+        await self.giving()
+        await self.queueing()
+        await self.taking()
+        await self.settings()
+        await self.offline()
+
+    async def session(self, photographer: Photographer, ticket: str, cards: int = 3) -> str:
+        """Start from a ticket and answer some cards."""
+        engine = photographer.app.desk.engine
+        session_id = (await engine.start_session(Intake("", "practice", ticket))).session.id
+        for number in range(cards):
+            step = await engine.next_step(session_id)
+            assert step is not None
+            if isinstance(step.body, Question):
+                response = Response(option=step.body.options[-1].value)
+            else:
+                response = Response(result=Result.DID_NOT_WORK, text="No change." * (number == 1))
+            await engine.respond(session_id, step.id, response)
+        await engine.next_step(session_id)
+        return session_id
+
+    async def giving(self) -> None:
+        """The page that hands over, before and after; the originator's session."""
+        app, shows = self.jordan.app, self.jordan
+        session_id = await self.session(shows, "12352")
+        app.open_session(session_id)
+        await shows.settled()
+        app.session_page.escalate()
+        model, page = app.hand_off.escalate_model, app.hand_off.escalate_page
+        await until(lambda: model.preview is not None and model.seen is not None, "the preview")
+        await until(lambda: model.members, "the team")
+        await shows.take("escalate-empty")
+        page.reason.setPlainText("I have no rights on the print server; labels are needed today.")
+        priya = next(one for one in model.members if one.name == "Priya Nair")
+        model.assign(priya.id)
+        await asyncio.sleep(0.6)
+        await shows.take("escalate")
+        model.escalate()
+        await shows.technician.reads("Your team sees it")
+        await asyncio.sleep(0.6)
+        await shows.take("escalated")
+        app.open_session(session_id)
+        await shows.settled()
+        await shows.take("session-waits-for-a-teammate")
+        self.given = session_id
+        other = await self.session(shows, "12345", 1)
+        await app.desk.engine.escalate_session(other, LONG)
+        self.long = other
+
+    async def queueing(self) -> None:
+        """The queue with several people in it: each kind of row, each filter."""
+        app, shows, database = self.priya.app, self.priya, self.scene.database
+        names = ("Sam Okafor", "Lena Fischer")
+        server = practice.PracticeServer(
+            {name: database.invite(self.scene.team, name).token() for name in names}
+        )
+        await practice.play(server, names, app.desk.clock, pause=0)
+        own = await self.session(shows, "12347", 2)
+        await app.desk.engine.escalate_session(own, "I need somebody who knows the firewall.")
+        app.hand_off.show_queue()
+        self.queue.refresh()
+        await until(lambda: self.queue.entries.rowCount() == 5, "five escalations")
+        await until(lambda: not self.queue.is_refreshing, "the queue")
+        await shows.take("escalations")
+        for name, wanted in (
+            ("for-you", lambda entry: entry.for_me),
+            ("your-own", lambda entry: entry.is_mine),
+            ("long", lambda entry: entry.escalation.session_id == self.long),
+        ):
+            self.choose(wanted)
+            await asyncio.sleep(0.1)
+            await shows.take(f"escalations-{name}")
+        for name, which in (
+            ("mine", EscalationFilter.MINE),
+            ("unassigned", EscalationFilter.UNASSIGNED),
+        ):
+            self.queue.filter_by(which)
+            await asyncio.sleep(0.2)
+            await shows.take(f"escalations-{name}")
+        self.queue.filter_by(EscalationFilter.ALL)
+        app.window.show_page("history")
+        page = app.history_page
+        titles = [page.tabs.tabText(place) for place in range(page.tabs.count())]
+        page.tabs.setCurrentIndex(titles.index("Escalated"))
+        await asyncio.sleep(0.2)
+        await shows.take("history-escalated")
+
+    def choose(self, wanted: Callable[[QueueEntry], bool]) -> None:
+        """Choose a row as a click does."""
+        entry = next(entry for entry in self.queue.entries.rows if wanted(entry))
+        self.queue.choose(entry.escalation.id)
+
+    async def taking(self) -> None:
+        """The briefing, who has it, a handler gone silent, and a withdrawal."""
+        app, shows = self.priya.app, self.priya
+        app.hand_off.show_queue()
+        await until(lambda: self.queue.entries.rowCount() == 5, "all five")
+        self.choose(lambda entry: entry.for_me)
+        page = app.hand_off.escalations_page
+        page.read_back.setPlainText("I take it; next: the driver on SRV-PRINT01")
+        self.queue.pick_up()
+        await until(lambda: app.window.current_page == "session", "the session")
+        await shows.settled()
+        await shows.take("briefing")
+        theirs, model = self.jordan.app, self.jordan.app.session_model
+        theirs.open_session(self.given)
+        me = theirs.desk.engine.me.id
+        await until(lambda: model.view and model.view.session.handler_id != me, "the pickup")
+        await self.jordan.settled()
+        await self.jordan.take("session-handled-by-a-teammate")
+        theirs.hand_off.show_queue()
+        queue = theirs.hand_off.queue_model
+        await until(lambda: queue.entries.rowCount() == 5, "the queue")
+        entry = next(one for one in queue.entries.rows if one.escalation.session_id == self.given)
+        queue.choose(entry.escalation.id)
+        await asyncio.sleep(0.2)
+        await self.jordan.take("escalations-handled")
+        silent = replace(entry.escalation, lease_until=theirs.desk.clock.now())
+        await theirs.desk.store.save(silent)
+        queue.reload()
+        await until(lambda: queue.chosen and queue.chosen.is_silent, "the silence")
+        await self.jordan.take("escalations-silent")
+        theirs.open_session(self.long)
+        await self.jordan.settled()
+        await theirs.desk.engine.withdraw_escalation(self.long)
+        await until(lambda: model.view and model.view.open_step, "the session again")
+        await self.jordan.settled()
+        await self.jordan.take("session-withdrawn")
+
+    async def settings(self) -> None:
+        """The team queue's settings: joined, and an invitation without an authority."""
+        app, shows = self.priya.app, self.priya
+        app._open_settings("Team queue")
+        model = app.hand_off.team_model
+        model.open()
+        await until(lambda: model.team is not None, "the team")
+        await shows.take("settings-team-queue-joined")
+        invitation = self.scene.database.invite(self.scene.team, "Dana Whitfield")
+        field = shows.technician._field("Invitation")
+        assert isinstance(field, QPlainTextEdit)
+        field.setPlainText(replace(invitation, plain=False).token())
+        await asyncio.sleep(0.2)
+        model.join()
+        await until(lambda: not model.is_busy, "an answer")
+        await shows.take("settings-team-queue-untrusted")
+        field.clear()
+
+    async def offline(self) -> None:
+        """The queue's page while the server is away."""
+        app, shows = self.priya.app, self.priya
+        app.hand_off.show_queue()
+        self.scene.database.connection.close()
+        shared_server("plain").halt()
+        try:
+            self.queue.refresh()
+            await until(lambda: self.queue.error is not None, "that it is away", limit=40.0)
+            await until(lambda: not self.queue.is_refreshing, "a rest")
+            await shows.take("escalations-away")
+        finally:
+            shared_server("plain").launch()
+
+
+async def hand_over(folder: Path) -> int:
+    """Take the hand-off's pictures."""
+    with tempfile.TemporaryDirectory(prefix="flowpilot-shots-") as profiles:
+        async with played(Path(profiles)) as scene:
+            tour = HandOffTour(scene, folder)
+            await tour.walk()
+    taken = len(tour.jordan.taken) + len(tour.priya.taken)
+    print(f"{taken} pictures of the hand-off in {folder}")
+    return 0
+
+
 async def photograph(
     qt: QApplication, folder: Path, walk: Callable[[Photographer], Awaitable[None]]
 ) -> int:
@@ -201,11 +395,13 @@ def main() -> int:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".work/shots")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    gc.disable()
     qt = QApplication(sys.argv[:1])
     loop = qasync.QEventLoop(qt)
     asyncio.set_event_loop(loop)
     with loop:
         code = int(loop.run_until_complete(photograph(qt, folder, Photographer.walk)))
+        code |= int(loop.run_until_complete(hand_over(folder)))
     return code or tray_shots.main([str(folder)])
 
 

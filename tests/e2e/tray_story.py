@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import qasync
 from PySide6.QtWidgets import QApplication
@@ -36,6 +37,7 @@ class Scene:
 
     desktop: DesktopShell | None
     database: QueueDatabase
+    team: UUID
     jordan: Technician
     priya: Technician
 
@@ -105,7 +107,7 @@ async def played(folder: Path, shell: DesktopShell | None = None) -> AsyncIterat
             technicians.append(technician)
             if shell is not None and shell.has_tray:
                 await until(lambda: len(shell.icons) == len(technicians), "the icon")
-        yield Scene(shell, database, *technicians)
+        yield Scene(shell, database, team, *technicians)
 
 
 async def the_action_picks_up(scene: Scene) -> None:
