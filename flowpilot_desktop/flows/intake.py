@@ -13,11 +13,12 @@ from typing import Final
 from flowpilot_desktop.flows.vocabulary import stem
 from flowpilot_desktop.flows.wording import word_set
 
+SETTLED: Final = 0.1
 REQUEST: Final = 0.27
 MIXED: Final = 0.6
 NO_SYMPTOM: Final = 0.6
-"""What the words of a text are worth when it only asks, when it asks to buy and complains, and
-when it does neither."""
+"""What the words of a text are worth when it says that all is well again, when it only asks, when
+it asks to buy and complains, and when it does neither."""
 
 _TEXT_LIMIT: Final = 4000
 _TELLING_LINES: Final = 24
@@ -66,7 +67,7 @@ _SETTLED: Final = re.compile(
     r"\b(?:never ?mind|(?:please )?ignore (?:this|my)[\w ]*|works? (?:again|now)|"
     r"(?:is |it's |all )?(?:fine|ok|good|sorted|solved|resolved|fixed) (?:again|now|itself)|"
     r"(?:has been|is|was) (?:solved|resolved|sorted)|can be closed|you can close[\w ]*)"
-    r"(?:,? (?:it )?works?)?(?:,? thanks?[\w ]*)?\W*\Z"
+    r"(?: now)?(?:,? (?:it )?works?)?(?:[,.!]* (?:many )?(?:thanks?|thx|cheers)[\w ]*)?\W*\Z"
 )
 _BUYS: Final = re.compile(
     r"\b(?:please order|need (?:a|an) (?:new|replacement)|quote|quotation|price for|angebot)\b"
@@ -169,7 +170,7 @@ def weight_of(text: str, said: Iterable[str]) -> float:
     """
     folded = _SHUT.sub("halt", text.casefold())
     if _SETTLED.search(folded) is not None:
-        return REQUEST
+        return SETTLED
     if _TELLS.search(folded) is not None or not _FAULTS.isdisjoint(said):
         return MIXED if _BUYS.search(folded) is not None else 1.0
     return REQUEST if _ASKS.search(folded) is not None else NO_SYMPTOM

@@ -44,7 +44,10 @@ class FlowLibrary:
 
     @classmethod
     def load(cls, folder: Path, own_folder: Path | None = None) -> FlowLibrary:
-        """Load every flow of both folders; what does not load is in ``findings``."""
+        """Load every flow of both folders, ready to be searched.
+
+        What does not load is in ``findings``.
+        """
         flows: dict[str, Flow] = {}
         findings: list[Finding] = []
         for place in (folder, own_folder):
@@ -55,7 +58,9 @@ class FlowLibrary:
             findings += wrong
         for finding in findings:
             log.warning("A troubleshooting flow was left out: %s", finding)
-        return cls(flows.values(), findings, Learned.load(folder / FILE))
+        library = cls(flows.values(), findings, Learned.load(folder / FILE))
+        library.match("")  # weighs every word: here, off the thread that shows the window
+        return library
 
     def flow(self, flow_id: str) -> Flow | None:
         """Return a flow, or None when it is not (or no longer) there."""

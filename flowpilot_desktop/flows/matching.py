@@ -14,11 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
 from flowpilot_desktop.flows.elsewhere import SUBJECTS
-from flowpilot_desktop.flows.intake import STOP_STEMS, parts_of, telling_text, weight_of
+from flowpilot_desktop.flows.intake import SETTLED, STOP_STEMS, parts_of, telling_text, weight_of
 from flowpilot_desktop.flows.learned import NONE, Learned, features
 from flowpilot_desktop.flows.model import GENERAL_ID, Flow
 from flowpilot_desktop.flows.vocabulary import IDLE, KNOWN, meanings, raw_stems
@@ -65,6 +66,9 @@ _SOUND: Final = 12.5
 _DOUBT: Final = 4.0
 """What the classifier's word is worth beside the common words, and how much must speak for a flow
 before it is found; chosen on the corpora by cross-validation."""
+
+_WELL_AGAIN: Final = 3 * _SOUND
+"""What must speak for a flow besides where a text ends by saying that all is well again."""
 
 _SHORT: Final = 5
 _LONG: Final = 8
@@ -199,8 +203,11 @@ class Matcher:
             return told
         said = [said.word for said in heard]
         words = frozenset(said)
-        sounds = self._learned.scores(features(plain, said, weight_of(plain, said)))
+        worth = weight_of(plain, said)
+        sounds = self._learned.scores(features(plain, said, worth))
         none = sounds.get(NONE, 0.0) * _SOUND + elsewhere + _DOUBT
+        if worth == SETTLED:
+            none += _WELL_AGAIN
         judged = {
             number: (sounds[name] - self._is_stranger(number, words)) * _SOUND
             + ranked[number]
@@ -362,6 +369,7 @@ def _said_by(flow: Flow) -> Iterable[tuple[str, float]]:
     yield from ((sample, _IN_SAMPLE) for sample in flow.matches)
 
 
+@lru_cache(maxsize=8192)
 def _canonical(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word, _ in meanings(raw_stems(text))))
 

@@ -241,6 +241,11 @@ _SIGNS: Final = tuple(
     )
 )
 
+_SIGNED: Final = re.compile(
+    r"[\d\\_:%]|drive|laufwerk|volume|\bt(?:ak|ook)|\bneed|srv|kernel-p|whea|ntos"
+)
+"""What a text has something of in which one of the signs may be."""
+
 _IRREGULAR: Final = {
     form: word
     for word, forms in re.findall(
@@ -293,13 +298,14 @@ def stem(word: str) -> str:
     return word
 
 
-def raw_stems(text: str) -> list[str]:
+def raw_stems(text: str) -> tuple[str, ...]:
     """Return the stems of a text's words in order; names and codes as what they are."""
     folded = text.casefold().replace("\u2019", "'")
-    for pattern, instead in _SIGNS:
-        folded = pattern.sub(instead, folded)
+    if _SIGNED.search(folded) is not None:
+        for pattern, instead in _SIGNS:
+            folded = pattern.sub(instead, folded)
     folded = folded.replace("'", "").replace("wi-fi", "wifi").replace("e-mail", "email")
-    return [stem(word) for word in _WORD.findall(folded)]
+    return tuple(stem(word) for word in _WORD.findall(folded))
 
 
 IDLE: Final = frozenset(stem(word) for word in _IDLE_WORDS)

@@ -11,10 +11,22 @@ import pytest
 from flowpilot_desktop.core.session import Action, Question, Result, Risk, StepKind, Tier, tier
 from flowpilot_desktop.flows import walk
 from flowpilot_desktop.flows.check import check
+from flowpilot_desktop.flows.learned import FILE, NONE, Learned
 from flowpilot_desktop.flows.library import FlowLibrary
+from flowpilot_desktop.flows.matching import Matcher
 from flowpilot_desktop.flows.model import END, GENERAL_ID, NodeKind
-from tests.flows.matching import PARTS, SHIPPED, measure, samples, table
+from flowpilot_desktop.flows.vocabulary import meanings, raw_stems
+from tests.flows.matching import (
+    LEARNED_FROM,
+    PROOF,
+    SHIPPED,
+    Sample,
+    measure,
+    samples,
+    table,
+)
 from tests.flows.playing import play
+from tests.flows.training import fingerprint, heard_in, learn, material
 
 LIBRARY = FlowLibrary.load(SHIPPED)
 FLOWS = list(LIBRARY.flows.values())
@@ -74,25 +86,148 @@ def test_loading_all_flows_is_quick():
     assert statistics.median(seconds) < 0.4
 
 
-FLOORS = {"development": (0.95, 0.02), "held_out": (0.90, 0.05), "fresh": (0.85, 0.10)}
-"""Top-1 at least and false matches at most, by part of the corpus."""
-
-
-@pytest.mark.parametrize("part", PARTS)
-def test_intakes_find_their_flow_and_wishes_find_none(part):
-    measured = measure(LIBRARY, part)
-    top_1, false_rate = FLOORS[part]
+def test_intakes_written_unseen_find_their_flow_and_wishes_find_none():
+    measured = measure(LIBRARY, PROOF)
+    shown = table([measured])
+    print(shown)
+    assert measured.positives + measured.negatives >= 200
     assert measured.negatives * 2.2 >= measured.positives, "about a third speaks of no flow"
-    assert measured.top_1 >= top_1, table([measured])
-    assert measured.false_rate <= false_rate, table([measured])
+    assert measured.top_1 >= 0.90, shown
+    assert measured.false_rate <= 0.05, shown
+    assert measured.p95 < 5, shown
+
+
+@pytest.mark.parametrize("part", LEARNED_FROM)
+def test_intakes_that_were_learned_from_find_their_flow(part):
+    measured = measure(LIBRARY, part)
+    assert measured.top_1 >= 0.97, table([measured])
+    assert measured.false_rate <= 0.02, table([measured])
     assert measured.p95 < 5, table([measured])
 
 
-def test_the_corpus_holds_two_hundred_texts_and_none_twice():
-    texts = [sample.text for part in PARTS for sample in samples(part)]
-    assert len(texts) >= 200
-    assert len(set(texts)) == len(texts)
-    assert {s.flow for part in PARTS for s in samples(part)} == (
+def test_words_alone_find_most_when_nothing_was_learned():
+    """Flows of one's own, and a folder without the trained file, are found by their words."""
+    measured = measure(FlowLibrary(FLOWS), PROOF)
+    assert measured.top_1 >= 0.85, table([measured])
+    assert measured.false_rate <= 0.20, table([measured])
+
+
+def test_what_was_learned_is_what_the_flows_and_corpora_say_now():
+    learned = Learned.load(SHIPPED / FILE)
+    assert learned is not None
+    assert set(learned.names) == {flow.id for flow in FLOWS} - {GENERAL_ID} | {NONE}
+    assert learned.made_of == fingerprint(material(LIBRARY)), (
+        "flows or corpora have changed: run python -m tests.flows.training"
+    )
+
+
+def test_training_parts_what_it_was_shown():
+    texts = [Sample("printer", f"the printer in room {n} prints nothing") for n in range(5)]
+    texts += [Sample("none", f"please order {n} chairs for the kitchen") for n in range(5)]
+    heard = heard_in(Matcher(()), texts)
+    learned = learn(texts, heard, "these")
+    scores = learned.scores(heard_in(Matcher(()), [Sample("", "printer prints nothing")])[0])
+    assert scores["printer"] > 0 > scores["none"]
+
+
+def test_a_learned_file_is_read_as_it_was_written_and_a_broken_one_is_none(tmp_path):
+    learned = Learned.load(SHIPPED / FILE)
+    assert learned is not None
+    learned.save(tmp_path / FILE)
+    assert Learned.load(tmp_path / FILE) == learned
+    whole = (tmp_path / FILE).read_bytes()
+    for broken in (b"", b"{}\n", whole[:200], whole[:-100], b"\x00" * 50, whole[:-9] + b"x" * 9):
+        (tmp_path / FILE).write_bytes(broken)
+        assert Learned.load(tmp_path / FILE) is None
+    assert Learned.load(tmp_path / "missing") is None
+
+
+BACKUP = """\
+id: backup-failed
+version: 1
+title: Backup failed
+domain: Backup
+topics: [backup]
+keywords: [veeam, restore point]
+phrases: [backup failed, backup job]
+matches: [The backup job has failed]
+entry: ask
+causes: {full: The target is full}
+nodes:
+  ask:
+    question: Is the target full?
+    options:
+      - {label: "Yes", to: over, supports: {full: strongly}}
+      - {label: "No", to: over}
+    next: over
+  over:
+    escalation: Somebody should look.
+    collect: [the log]
+"""
+
+
+def test_a_flow_of_ones_own_is_found_though_it_was_never_learned(tmp_path):
+    text = "Veeam: backup job of SRV-FILE01 failed last night"
+    assert LIBRARY.match(text) is None
+    (tmp_path / "backup-failed.yaml").write_text(BACKUP, encoding="utf-8")
+    library = FlowLibrary.load(SHIPPED, tmp_path)
+    assert not library.findings
+    found = library.match(text)
+    assert found is not None
+    assert found.flow.id == "backup-failed"
+    others = measure(library, PROOF)
+    assert others.top_1 >= 0.90, table([others])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Outlook won't launch", "outlook not open"),
+        ("OUTLOOK DOES NOT START!", "outlook not open"),
+        ("SRV-SQL01 doesn't respond", "server freez"),
+        ("my S: drive has vanished", "networkdriv gon"),
+        ("it takes 15 minutes to boot", "slow boot"),
+        ("PAGE_FAULT_IN_NONPAGED_AREA", "bluescreen"),
+        ("550 5.1.1 user unknown", "bounc user unknown"),
+    ],
+)
+def test_many_ways_to_say_it_mean_the_same(text, said):
+    assert " ".join(word for word, _ in meanings(raw_stems(text))) == said
+
+
+def test_what_is_said_to_work_is_not_the_matter():
+    for text, flow in (
+        ("The internet is fine, but the printer does not print", "printer-offline"),
+        ("Printer works ok but scanning to email fails", "scan-to-email"),
+        ("Webmail works fine, Outlook does not open", "outlook-not-connecting"),
+    ):
+        found = LIBRARY.match(text)
+        assert found is not None
+        assert found.flow.id == flow
+    assert LIBRARY.match("Printer was offline this morning, works again now, thanks") is None
+
+
+def test_what_is_forwarded_is_the_matter():
+    text = """Fwd: laptop
+
+Hi Jon, see below.
+
+> My laptop asks for the BitLocker recovery key
+"""
+    found = LIBRARY.match(text)
+    assert found is not None
+    assert found.flow.id == "bitlocker-recovery"
+
+
+def test_no_text_of_the_proof_was_learned_from_and_every_flow_is_asked_for():
+    def told(text):
+        return " ".join(re.findall(r"\w+", text.casefold()))
+
+    learned = {told(sample.text) for sample in material(LIBRARY)}
+    proof = [told(sample.text) for sample in samples(PROOF)]
+    assert len(set(proof)) == len(proof)
+    assert learned.isdisjoint(proof)
+    assert {s.flow for s in samples(PROOF)} == (
         {flow.id for flow in FLOWS} - {GENERAL_ID} | {"none"}
     )
 
