@@ -17,7 +17,7 @@ from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from operator import add
+from operator import mul
 from pathlib import Path
 from typing import Final
 
@@ -114,17 +114,13 @@ class Learned:
     def scores(self, heard: Mapping[int, float]) -> Mapping[str, float]:
         """Return how much a text with these features sounds like those of each flow."""
         many = len(self.names)
-        total = [0.0] * many
-        length = 0.0
-        for bucket, count in heard.items():
-            value = count * self.rarities[bucket] * self.rarity
-            length += value * value
-            row = self.weights[bucket * many : (bucket + 1) * many]
-            total = list(map(add, total, [value * weight for weight in row]))
-        norm = math.sqrt(length) or 1.0
+        values = [count * self.rarities[bucket] * self.rarity for bucket, count in heard.items()]
+        rows = [self.weights[bucket * many : (bucket + 1) * many] for bucket in heard]
+        total = [sum(map(mul, values, column)) for column in zip(*rows, strict=True)]
+        norm = math.hypot(*values) or 1.0
         return {
             name: found / norm * scale + bias
             for name, found, scale, bias in zip(
-                self.names, total, self.scales, self.biases, strict=True
+                self.names, total or [0.0] * many, self.scales, self.biases, strict=True
             )
         }
