@@ -4,7 +4,8 @@ Nobody reads four hundred lines, and a model pays for each. ``evidence(text)`` r
 this computer: what kind of text it is, the facts that a technician would look for, and the lines
 that matter. ``Evidence.digest`` is what a step then holds; the whole text is kept beside it.
 
-A long text in somebody's own words is no evidence: it is left as it is.
+A long text in somebody's own words is no evidence and is left as it is, up to ``WORDS_LIMIT``. Of a
+longer one the step holds the beginning, the end and the lines that matter.
 """
 
 from __future__ import annotations
@@ -25,10 +26,14 @@ KEPT_LINES = 24
 """Lines that matter which a digest holds at most."""
 _LISTED_LINES = 60
 _LINE = 300
-_READ_LIMIT = 2_000_000
+READ_LIMIT = 2_000_000
 """Characters that are read: of a longer text the beginning and the end."""
+WORDS_LIMIT = 100_000
+"""Characters that a step holds of any text; a longer one is evidence whatever it is."""
 _VALUES = 8
 _HEAD = 3
+_ENDS = 6
+"""Lines of the beginning, and of the end, that stand for a text of no known kind."""
 
 
 class EvidenceKind(StrEnum):
@@ -38,6 +43,7 @@ class EvidenceKind(StrEnum):
     EVENTS = "event export"
     STACK_TRACE = "stack trace"
     LOG = "log"
+    TEXT = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +66,25 @@ class Evidence:
 
 
 def evidence(text: str) -> Evidence | None:
-    """Return what a paste says, or None for a short text and for somebody's own words."""
+    """Return what a paste says, or None for a short text and for somebody's own words.
+
+    ``READ_LIMIT`` and ``WORDS_LIMIT`` say what becomes of very long ones.
+    """
     read = text
-    if len(text) > _READ_LIMIT:
-        half = _READ_LIMIT // 2
+    if len(text) > READ_LIMIT:
+        half = READ_LIMIT // 2
         read = "\n".join((text[:half].rpartition("\n")[0], text[-half:].partition("\n")[2]))
     lines = read.splitlines()
     if len(text) < LONG_TEXT and len(lines) < MANY_LINES:
         return None
     kind = _kind(read, lines)
     if kind is None:
-        return None
+        if len(text) <= WORDS_LIMIT:
+            return None
+        kind = EvidenceKind.TEXT
     facts = list(_facts(kind, lines))
     if read is not text:
-        facts.append(f"Read: the first and the last {_READ_LIMIT // 2:,} characters only")
+        facts.append(f"Read: the first and the last {READ_LIMIT // 2:,} characters only")
     return Evidence(kind, text.count("\n") + 1, tuple(facts), _telling(kind, lines))
 
 
@@ -125,7 +136,8 @@ _FILE_ENDINGS = frozenset(
 
 
 def _kind(text: str, lines: list[str]) -> EvidenceKind | None:
-    if sum(bool(_IP_HEAD.match(line)) for line in lines[:400]) > 1 and "dhcp" in text.casefold():
+    heads = sum(bool(_IP_HEAD.match(line[:_LINE])) for line in lines[:400])
+    if heads > 1 and "dhcp" in text.casefold():
         return EvidenceKind.IP_CONFIGURATION
     if len(_EVENT.findall(text)) > 1 or sum(1 for _ in _listed_events(lines)) > 1:
         return EvidenceKind.EVENTS
@@ -278,7 +290,10 @@ def _telling(kind: EvidenceKind, lines: list[str]) -> tuple[str, ...]:
     """Return the first lines, where somebody's own words may stand, and those that matter."""
     if kind is EvidenceKind.IP_CONFIGURATION:
         return ()
-    chosen = [place for place, line in enumerate(lines) if line.strip()][:_HEAD]
+    written = [place for place, line in enumerate(lines) if line.strip()]
+    chosen = written[:_HEAD]
+    if kind is EvidenceKind.TEXT:
+        chosen = sorted({*written[:_ENDS], *written[-_ENDS:]})
     bad = [p for p, line in enumerate(lines) if _BAD.search(line) or _CODE.search(line)]
     return tuple(lines[place].rstrip()[:_LINE] for place in _without_repeats(lines, chosen, bad))
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 
 from flowpilot_desktop.core.errors import InvalidInput, StepRefused
 from flowpilot_desktop.core.escalation import QueueOperation
+from flowpilot_desktop.core.evidence import WORDS_LIMIT
 from flowpilot_desktop.core.happening import Happening, HappeningKind
 from flowpilot_desktop.core.lifecycle import Verb, moved, transition
 from flowpilot_desktop.core.push import PsaPushStatus, PushItem, session_push_status
 from flowpilot_desktop.core.redaction import RedactedText, Redactor
 from flowpilot_desktop.core.session import Session, SessionStatus, is_verified
-from flowpilot_desktop.services.diagnosis import typed
+from flowpilot_desktop.core.ticket import cleaned
 from flowpilot_desktop.services.documentation import (
     MAPPING_WARNING_AFTER,
     DocumentationChoices,
@@ -187,3 +188,13 @@ class Closings:
         sessions.changed(session_id)
         self._share.wake()
         return session
+
+
+def typed(text: str) -> str:
+    """Return what a technician typed, cleaned; refuse what is too long to be meant."""
+    if len(text) > WORDS_LIMIT:
+        raise InvalidInput(
+            f"That text has {len(text):,} characters; {WORDS_LIMIT:,} are the most.",
+            hint="Nothing was lost: it is still in the field. Keep the lines that matter.",
+        )
+    return cleaned(text, WORDS_LIMIT)

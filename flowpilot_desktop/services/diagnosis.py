@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from flowpilot_desktop.core.attachment import NOTE, Attachment
 from flowpilot_desktop.core.errors import InvalidInput, NotFound
+from flowpilot_desktop.core.evidence import WORDS_LIMIT
 from flowpilot_desktop.core.session import (
     BRIEFING_FRESH,
     Briefing,
@@ -27,15 +28,13 @@ from flowpilot_desktop.core.session import (
 from flowpilot_desktop.core.ticket import cleaned
 from flowpilot_desktop.core.usage import UsageRecord
 from flowpilot_desktop.services.assistant import Progress
-from flowpilot_desktop.services.evidence import Evidence
+from flowpilot_desktop.services.evidence import Evidence, pasted
 from flowpilot_desktop.services.probes import Probe, run_probe
 from flowpilot_desktop.services.sessions import Sessions
 from flowpilot_desktop.services.sharing import Share
 
 NOTE_CORRECTS = "note.corrects"
 """The draft field that says which step a note corrects; the note itself is ``NOTE``."""
-NOTE_LIMIT = 100_000
-"""Characters of one answer or note; what is longer is refused with the number."""
 
 
 class Diagnosis:
@@ -63,7 +62,7 @@ class Diagnosis:
 
     async def respond(self, session_id: str, step_id: str, response: Response) -> Step:
         """Commit the answer to the open card and return it; its draft vanishes with it."""
-        response = replace(response, text=typed(response.text))
+        response = replace(response, text=pasted(response.text))
         sessions = self._sessions
         async with sessions.exclusive(session_id):
             session = await sessions.workable(session_id)
@@ -72,7 +71,7 @@ class Diagnosis:
             if step is None:
                 raise NotFound("That card is not part of this session.")
             now = sessions.clock.now()
-            words, pasted = await self._evidence.read(
+            words, kept = await self._evidence.read(
                 session_id, response.text, f"step {step.number}", step_id
             )
             response = replace(response, text=words)
@@ -85,7 +84,7 @@ class Diagnosis:
             await self._store.save(
                 replace(session, updated_at=now),
                 done,
-                *pasted,
+                *kept,
                 *await sessions.timekeeping.begun(session, sessions.me.id),
                 *self._share.told(session, done, set_aside=tuple(one.id for one in set_aside)),
                 clear_drafts=[(session_id, step_id)],
@@ -133,20 +132,20 @@ class Diagnosis:
 
     async def add_note(self, session_id: str, text: str, corrects: str = "") -> Step:
         """Log a step by hand, or a correction of an answered one."""
-        text = typed(text)
+        text = pasted(text)
         if not text.strip():
             raise InvalidInput("Type what you did or saw.")
         async with self._sessions.exclusive(session_id):
             await self._sessions.workable(session_id)
             step_id = new_id()
-            text, pasted = await self._evidence.read(session_id, text, "note", step_id)
+            text, kept = await self._evidence.read(session_id, text, "note", step_id)
             pictures = await self._evidence.of_step(session_id, NOTE)
             step = await self._append(
                 session_id,
                 StepDraft(Note(text), Source.ENGINEER),
                 step_id=step_id,
                 corrects=corrects,
-                brings=(*pasted, *(replace(one, step_id=step_id) for one in pictures)),
+                brings=(*kept, *(replace(one, step_id=step_id) for one in pictures)),
                 clear_drafts=[(session_id, NOTE), (session_id, NOTE_CORRECTS)],
             )
         self._sessions.changed(session_id)
@@ -158,7 +157,7 @@ class Diagnosis:
         Cancelling ends the probe and logs nothing. Raises InvalidInput for what is no host.
         """
         await self._sessions.workable(session_id)
-        seen = cleaned(await run_probe(probe), NOTE_LIMIT)
+        seen = cleaned(await run_probe(probe), WORDS_LIMIT)
         async with self._sessions.exclusive(session_id):
             await self._sessions.workable(session_id)
             step = await self._append(session_id, StepDraft(Note(seen), Source.ENGINEER))
@@ -256,13 +255,3 @@ class Diagnosis:
         )
         self._share.wake()
         return step
-
-
-def typed(text: str) -> str:
-    """Return what a technician typed, cleaned; refuse what is too long to be meant."""
-    if len(text) > NOTE_LIMIT:
-        raise InvalidInput(
-            f"That text has {len(text):,} characters; {NOTE_LIMIT:,} are the most.",
-            hint="Nothing was lost: it is still in the field. Keep the lines that matter.",
-        )
-    return cleaned(text, NOTE_LIMIT)

@@ -18,8 +18,9 @@ from flowpilot_desktop.core.attachment import (
     picture_type,
 )
 from flowpilot_desktop.core.errors import InvalidInput, NotFound
-from flowpilot_desktop.core.evidence import evidence
+from flowpilot_desktop.core.evidence import READ_LIMIT, evidence
 from flowpilot_desktop.core.session import new_id
+from flowpilot_desktop.core.ticket import cleaned
 from flowpilot_desktop.services.sessions import Sessions
 
 
@@ -38,7 +39,7 @@ class Evidence:
         found = await asyncio.to_thread(evidence, text)
         if found is None:
             return text, ()
-        before = await self._store.kept(session_id)
+        before = [one for one in await self._store.kept(session_id) if _is_paste(one)]
         name = f"{where}, {found.kind} {len(before) + 1}.txt"
         content = text.encode("utf-8", "replace")
         now = self._clock.now()
@@ -48,7 +49,7 @@ class Evidence:
     async def of_session(self, session_id: str) -> tuple[Kept, ...]:
         """Return what is kept with a session's cards; for an empty id, with the intake."""
         return tuple(
-            one for one in await self._store.kept(session_id) if one.step_id or one.is_picture
+            one for one in await self._store.kept(session_id) if _is_paste(one) or one.is_picture
         )
 
     async def of_step(self, session_id: str, step_id: str) -> tuple[Attachment, ...]:
@@ -103,3 +104,19 @@ class Evidence:
         await self._store.forget(picture)
         if picture.session_id:
             self._sessions.changed(picture.session_id)
+
+
+def pasted(text: str) -> str:
+    """Return what was typed or pasted, cleaned; refuse what is longer than can be read."""
+    if len(text) > READ_LIMIT:
+        raise InvalidInput(
+            f"That text has {len(text):,} characters; {READ_LIMIT:,} are the most.",
+            hint="Nothing was lost: it is still in the field. Keep the part that matters, or paste "
+            "it in pieces.",
+        )
+    return cleaned(text, READ_LIMIT)
+
+
+def _is_paste(kept: Kept) -> bool:
+    """Whether it was pasted: what belongs to no card is the note as it went to the ticket."""
+    return bool(kept.step_id) and not kept.is_picture

@@ -19,10 +19,10 @@ from flowpilot_desktop.core.session import (
     intake_type,
     new_id,
 )
-from flowpilot_desktop.core.ticket import TicketContext, cleaned
+from flowpilot_desktop.core.ticket import TicketContext
 from flowpilot_desktop.flows import walk
 from flowpilot_desktop.services.assistant import Case
-from flowpilot_desktop.services.evidence import Evidence
+from flowpilot_desktop.services.evidence import Evidence, pasted
 from flowpilot_desktop.services.sessions import Sessions
 
 SUMMARY_LIMIT = 160
@@ -48,7 +48,7 @@ class Intakes:
     async def start(self, intake: Intake) -> SessionStarted:
         """Begin a session; without ConnectWise it begins all the same."""
         sessions, assistant = self._sessions, self._sessions.assistant
-        text = cleaned(intake.text)
+        text = pasted(intake.text)
         if not text.strip() and not intake.ticket_id and not intake.attachment_ids:
             raise InvalidInput(
                 "There is nothing to start from yet.",
@@ -64,7 +64,7 @@ class Intakes:
         kind = intake_type(text, intake.ticket_id, has_screenshot=bool(intake.attachment_ids))
         session_id = new_id()
         headline = _headline(text, context, intake.ticket_id)
-        text, pasted = await self._evidence.read(session_id, text, "intake", INTAKE)
+        text, kept = await self._evidence.read(session_id, text, "intake", INTAKE)
         session = Session(
             id=session_id,
             user_id=me.id,
@@ -95,7 +95,7 @@ class Intakes:
             session,
             me,
             opened,
-            *pasted,
+            *kept,
             *await self._evidence.brought(intake.attachment_ids, session.id),
             *await sessions.timekeeping.begun(session, me.id),
             sessions.audit(session, "start"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowpilot_desktop.core.evidence import KEPT_LINES, EvidenceKind, evidence
+from flowpilot_desktop.core.evidence import KEPT_LINES, WORDS_LIMIT, EvidenceKind, evidence
 
 IPCONFIG = """
 Windows IP Configuration
@@ -214,6 +214,24 @@ def test_a_trace_gives_its_first_cause_and_innermost_frame(text: str, head: str,
 @pytest.mark.parametrize("text", ["", "short", "a\nb\nc", PROSE, PROSE + "\n\n" + PROSE])
 def test_own_words_and_short_texts_are_no_evidence(text: str):
     assert evidence(text) is None
+
+
+def test_words_beyond_what_a_step_holds_keep_their_beginning_and_end():
+    days = [
+        f"On day {n} it was quiet. " + "Nobody called and nobody wrote. " * 8 for n in range(600)
+    ]
+    assert len("\n".join(days)) > WORDS_LIMIT
+    assert evidence("\n".join(days)[:WORDS_LIMIT]) is None
+    days[300] = "On day 300 the scan failed."
+    found = evidence("\n".join(days))
+    assert found is not None
+    assert found.kind is EvidenceKind.TEXT
+    assert found.lines[0].startswith("On day 0 ")
+    assert "On day 300 the scan failed." in found.lines
+    assert found.lines[-1].startswith("On day 599 ")
+    one_line = evidence("log line " * 12_000)
+    assert one_line is not None
+    assert [len(line) for line in one_line.lines] == [300]
 
 
 @given(st.text(max_size=6_000))

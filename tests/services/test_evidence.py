@@ -9,6 +9,7 @@ import pytest
 
 from flowpilot_desktop.core.attachment import INTAKE, NOTE, PICTURE_LIMIT
 from flowpilot_desktop.core.errors import InvalidInput, NotFound
+from flowpilot_desktop.core.evidence import READ_LIMIT, WORDS_LIMIT
 from flowpilot_desktop.core.session import Intake, IntakeType, Response, Result
 from flowpilot_desktop.services.model_access import ModelRules
 from tests.core.test_evidence import IPCONFIG, LOG, PROSE
@@ -99,6 +100,44 @@ async def test_what_is_no_picture_or_too_large_is_refused_with_words(tmp_path: P
         assert await desk.engine.pictures("") == ()
 
 
+async def test_what_is_longer_than_a_step_is_kept_whole_and_beyond_the_limit_refused(
+    tmp_path: Path,
+):
+    async with open_desk(tmp_path) as desk:
+        engine = desk.engine
+        words = "\n".join(
+            f"In the {n}th week " + "the printer stood still, then it ran. " * 8 for n in range(500)
+        )
+        log = "".join(f"2026-04-12 09:00:11 INFO job {n} of the night run\n" for n in range(35_000))
+        assert len(words) > WORDS_LIMIT
+        assert len(log) < READ_LIMIT
+        started = await engine.start_session(Intake(words))
+        session_id = started.session.id
+        step = await engine.next_step(session_id)
+        assert step is not None
+        with pytest.raises(InvalidInput, match="2,000,001 characters") as refused:
+            await engine.respond(session_id, step.id, Response(text="x" * (READ_LIMIT + 1)))
+        assert "Nothing was lost" in refused.value.hint
+        with pytest.raises(InvalidInput):
+            await engine.add_note(session_id, "x" * (READ_LIMIT + 1))
+        with pytest.raises(InvalidInput):
+            await engine.start_session(Intake("x" * (READ_LIMIT + 1)))
+        done = await engine.respond(session_id, step.id, Response(text=log))
+        note = await engine.add_note(session_id, words)
+        assert done.response is not None
+        for held, name in (
+            (started.session.intake.text, "intake, text 1.txt"),
+            (done.response.text, f"step {step.number}, log 2.txt"),
+            (note.body.text, "note, text 3.txt"),
+        ):
+            assert name in held
+            assert len(held) < 10_000
+        assert "the 0th week" in note.body.text
+        assert "the 499th week" in note.body.text
+        kept = {one.name: one.content.decode() for one in await desk.store.attachments(session_id)}
+        assert [kept[name] for name in sorted(kept)] == [words, words, log]
+
+
 async def test_what_is_kept_knows_its_card(simulator: ClaudeSimulator, tmp_path: Path):
     async with open_desk_with_claude(tmp_path, simulator) as desk:
         engine = desk.engine
@@ -121,8 +160,8 @@ async def test_what_is_kept_knows_its_card(simulator: ClaudeSimulator, tmp_path:
 
         cards = {
             INTAKE: ["screenshot 1.png", "intake, log 1.txt"],
-            step.id: ["screenshot 2.png", "step 1, IP configuration 3.txt"],
-            note.id: ["screenshot 3.png", "note, log 5.txt"],
+            step.id: ["screenshot 2.png", "step 1, IP configuration 2.txt"],
+            note.id: ["screenshot 3.png", "note, log 3.txt"],
         }
         assert {card: sorted(names) for card, names in (await kept()).items()} == {
             card: sorted(names) for card, names in cards.items()
