@@ -171,7 +171,7 @@ class Application(QObject):
         engine = self.desk.engine
         self.intake_model = self._kept(IntakeViewModel(engine))
         self.open_sessions = self._kept(HistoryViewModel(engine, SessionFilter.OPEN))
-        self.session_model = self._kept(SessionViewModel(engine))
+        self.session_model = self._kept(SessionViewModel(engine, settings=self.settings))
         self.resolve_model = self._kept(ResolveViewModel(engine))
         self.link_model = self._kept(TicketPicker(engine))
         self.history_model = self._kept(HistoryViewModel(engine))

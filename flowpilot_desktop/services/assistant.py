@@ -323,7 +323,10 @@ class Assistant:
         if error.reason == "no_key":
             self._reach.note(System.MODEL, Reach.NOT_SET_UP, NO_KEY)
             return f"{error.message} The session goes on by flow."
-        refused = error.reason in ("sign_in", "permission", "payment", "over_budget", "never_send")
+        if error.reason == "never_send":  # a word on this client, none on Claude
+            said = " ".join(filter(None, (error.message, error.hint)))
+            return f"{said} The session goes on by flow and by hand."
+        refused = error.reason in ("sign_in", "permission", "payment", "over_budget")
         self._reach.note(
             System.MODEL,
             Reach.REFUSED if refused else Reach.AWAY,

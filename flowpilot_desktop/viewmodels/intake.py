@@ -11,7 +11,7 @@ import asyncio
 from contextlib import suppress
 from datetime import datetime
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Signal, Slot
 
 from flowpilot_desktop.core.attachment import Attachment
 from flowpilot_desktop.core.errors import FlowPilotError
@@ -27,13 +27,13 @@ from flowpilot_desktop.core.ticket import (
     TicketStatus,
 )
 from flowpilot_desktop.services.engine import FlowPilotEngine
+from flowpilot_desktop.viewmodels.drafts import Drafts
 from flowpilot_desktop.viewmodels.rows import Rows
 from flowpilot_desktop.viewmodels.viewmodel import ViewModel
 
 TYPING_PAUSE = 0.25
 """Seconds without a key before a search begins."""
-DRAFT_DELAY = 0.25
-"""Seconds from a key to its draft being saved; typing on does not put it off."""
+_FIELD = "intake"
 CONNECT_TIP = "Connect your PSA in Settings → Integrations"
 FALLBACK_TIP = "Couldn't reach ConnectWise — you can still type the ticket details manually"
 
@@ -190,7 +190,7 @@ class IntakeViewModel(ViewModel):
         self.ticket: Ticket | None = None
         self.pictures: tuple[Attachment, ...] = ()
         self.is_starting = False
-        self._is_unsaved = False
+        self._drafts = Drafts(engine.save_draft, self.tasks, self.changed.emit)
         self.similar: tuple[SimilarSession, ...] = ()
         self.similar_tickets: tuple[TicketListing, ...] = ()
         self.error: FlowPilotError | None = None
@@ -207,7 +207,7 @@ class IntakeViewModel(ViewModel):
         if text != self.text:
             self.text = text
             self.error = None
-            self._keep()
+            self._drafts.keep(_FIELD, text)
             self.tasks.start("similar", self._find_similar())
             self.changed.emit()
 
@@ -257,9 +257,16 @@ class IntakeViewModel(ViewModel):
         if pictures:
             self.tasks.start("pictures", self._attach(pictures))
 
-    def remove_picture(self, picture: Attachment) -> None:
+    def picture(self, picture_id: str) -> Attachment | None:
+        """Return a screenshot."""
+        return next((one for one in self.pictures if one.id == picture_id), None)
+
+    @Slot(str)
+    def remove_picture(self, picture_id: str) -> None:
         """Forget a screenshot."""
-        self.tasks.start("pictures", self._remove_picture(picture))
+        picture = self.picture(picture_id)
+        if picture is not None:
+            self.tasks.start("pictures", self._remove_picture(picture))
 
     def start(self) -> None:
         """Begin the session; a second click begins no second one."""
@@ -305,7 +312,7 @@ class IntakeViewModel(ViewModel):
 
     async def _restore(self) -> None:
         self.pictures = await self._engine.pictures("")
-        text = (await self._engine.drafts("")).get("intake", "")
+        text = (await self._engine.drafts("")).get(_FIELD, "")
         if text and not self.text:
             self.text = text
             await self._find_similar()
@@ -313,26 +320,11 @@ class IntakeViewModel(ViewModel):
 
     def _forget_started(self, text: str) -> None:
         """Clear what the session started with; what was typed meanwhile is the next one's."""
-        self.tasks.cancel("draft")
         rest = self.text.removeprefix(text)
         self.text = rest if rest.strip() else ""
-        self._is_unsaved = False
+        self._drafts.drop(_FIELD)
         if self.text:
-            self._keep()
-
-    def _keep(self) -> None:
-        self._is_unsaved = True
-        self.tasks.start_unless_running("draft", self._save_draft(DRAFT_DELAY))
-
-    async def _save_draft(self, delay: float) -> None:
-        await asyncio.sleep(delay)
-        while self._is_unsaved:
-            self._is_unsaved = False  # what is typed during the write goes round again
-            try:
-                await self._engine.save_draft("", "intake", self.text)
-            except BaseException:
-                self._is_unsaved = True
-                raise
+            self._drafts.keep(_FIELD, self.text)
 
     async def _find_similar(self) -> None:
         await asyncio.sleep(TYPING_PAUSE)
@@ -354,9 +346,8 @@ class IntakeViewModel(ViewModel):
 
     async def aclose(self) -> None:
         """Keep what was typed last, then end."""
-        self.tasks.cancel("draft")
         try:
-            await self._save_draft(0)
+            await self._drafts.aclose()
         finally:
             await self.picker.aclose()
             await super().aclose()

@@ -2,154 +2,72 @@
 
 Order of events, for it is the promise of the product: a verb is committed by the engine, then the
 session is read again, then the screen changes; only after that does anybody think of a next card.
-Stopping the thinking is a cancelled task. Typed text is on disk at most a quarter of a second
-after the key, whether or not the technician pauses.
+Stopping the thinking is a cancelled task. ``drafts`` keep what is typed, ``exhibits`` what is
+pasted, and a client whose data goes to no model is kept in the settings.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from typing import Any
 
-from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from flowpilot_desktop.core.attachment import Attachment
+from flowpilot_desktop.core.attachment import NOTE, Attachment
 from flowpilot_desktop.core.errors import FlowPilotError
-from flowpilot_desktop.core.events import Events, PushChanged, SessionChanged
+from flowpilot_desktop.core.events import PushChanged, SessionChanged, SettingsChanged
 from flowpilot_desktop.core.lifecycle import TRANSITIONS, Verb, has_role
 from flowpilot_desktop.core.ports import StepProgress
-from flowpilot_desktop.core.push import PsaPushStatus
 from flowpilot_desktop.core.session import (
-    Engineer,
+    Question,
     Response,
     Result,
-    Session,
     SessionStatus,
+    Source,
     Step,
     StepKind,
 )
+from flowpilot_desktop.flows.model import ESCALATE
+from flowpilot_desktop.services.diagnosis import NOTE_CORRECTS
 from flowpilot_desktop.services.engine import SessionView
 from flowpilot_desktop.services.probes import Probe
+from flowpilot_desktop.settings import Settings
+from flowpilot_desktop.viewmodels.drafts import Drafts
+from flowpilot_desktop.viewmodels.escalate import REASON as ESCALATION_REASON
+from flowpilot_desktop.viewmodels.evidence import Exhibits
+from flowpilot_desktop.viewmodels.session_engine import SessionEngine
 from flowpilot_desktop.viewmodels.viewmodel import ViewModel
 
 STREAM_INTERVAL_MS = 50
 """Streamed text renders at most this often."""
-DRAFT_DELAY = 0.25
-"""Seconds from a key to its draft being saved; typing on does not put it off."""
-NOTE = "note"
-"""The draft field of a step logged by hand."""
-
-
-class SessionEngine(Protocol):
-    """The part of the engine that this screen uses."""
-
-    events: Events
-
-    @property
-    def me(self) -> Engineer:
-        """The technician at this desktop."""
-        ...
-
-    async def session(self, session_id: str) -> SessionView:
-        """Return all that a screen shows of a session."""
-        ...
-
-    async def go_back(self, session_id: str) -> Step:
-        """Ask the flow's last answered card anew."""
-        ...
-
-    def notice(self, session_id: str) -> str:
-        """Return why the session goes on without Claude."""
-        ...
-
-    def asks_budget(self, session_id: str) -> bool:
-        """Return whether Claude waits for a yes to the rest of the budget."""
-        ...
-
-    async def agree_to_spend(self) -> None:
-        """Say that yes."""
-        ...
-
-    async def probe(self, session_id: str, probe: Probe) -> Step:
-        """Look at a host and log what was seen."""
-        ...
-
-    async def attach_picture(self, session_id: str, content: bytes) -> Attachment:
-        """Keep a screenshot."""
-        ...
-
-    async def pictures(self, session_id: str) -> tuple[Attachment, ...]:
-        """Return the screenshots."""
-        ...
-
-    async def remove_picture(self, picture: Attachment) -> None:
-        """Forget a screenshot."""
-        ...
-
-    async def drafts(self, session_id: str) -> dict[str, str]:
-        """Return the text typed but not sent."""
-        ...
-
-    async def save_draft(self, session_id: str, where: str, text: str) -> None:
-        """Keep text typed but not sent."""
-        ...
-
-    async def work_on(self, session_id: str) -> None:
-        """Let the technician's time run on this session."""
-        ...
-
-    async def respond(self, session_id: str, step_id: str, response: Response) -> Step:
-        """Commit an answer."""
-        ...
-
-    async def next_step(
-        self, session_id: str, progress: Callable[[StepProgress], None] | None = None
-    ) -> Step | None:
-        """Think of the next card and commit it."""
-        ...
-
-    async def add_note(self, session_id: str, text: str, corrects: str = "") -> Step:
-        """Log a step by hand, or a correction of an answered one."""
-        ...
-
-    async def pause_session(self, session_id: str) -> Session:
-        """Pause."""
-        ...
-
-    async def resume_session(self, session_id: str) -> Session:
-        """Go on."""
-        ...
-
-    async def link_ticket(self, session_id: str, connection_id: str, ticket_id: str) -> SessionView:
-        """Link a ticket."""
-        ...
-
-    async def refresh_ticket(self, session_id: str) -> SessionView:
-        """Pull the ticket anew."""
-        ...
-
-    async def retry_psa_push(self, session_id: str) -> PsaPushStatus:
-        """Send failed documentation again."""
-        ...
 
 
 class SessionViewModel(ViewModel):
-    """One session on the screen; ``open`` changes which."""
+    """One session on the screen; ``open`` changes which.
+
+    ``exhibit_opened`` brings what is kept, whole; ``escalation_advised`` tells that the technician
+    follows a flow's advice to hand the session over, with the reason kept as that page's draft.
+    """
+
+    exhibit_opened = Signal(object)
+    escalation_advised = Signal(str)
 
     def __init__(
         self,
         engine: SessionEngine,
         parent: QObject | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        settings: Settings | None = None,
     ) -> None:
         super().__init__(parent)
         self._engine = engine
+        self._settings = settings
+        self._drafts = Drafts(engine.save_draft, self.tasks, self.changed.emit)
+        self.exhibits = Exhibits(engine)
         self._monotonic = monotonic
         self._read_at = 0.0
         self._is_outdated = False
-        self._unsaved: dict[tuple[str, str], str] = {}
         self._stream = QTimer(self)
         self._stream.setSingleShot(True)
         self._stream.setInterval(STREAM_INTERVAL_MS)
@@ -157,12 +75,13 @@ class SessionViewModel(ViewModel):
         self._forget("")
         self._listen(engine.events, SessionChanged, self._hear)
         self._listen(engine.events, PushChanged, self._hear)
+        self._listen(engine.events, SettingsChanged, self._settings_changed)
 
     def _forget(self, session_id: str) -> None:
         self.session_id = session_id
         self.view: SessionView | None = None
-        self.drafts: dict[str, str] = {}
-        self.pictures: tuple[Attachment, ...] = ()
+        self._drafts.open(session_id)
+        self.exhibits.open(session_id)
         self.load_error: FlowPilotError | None = None
         self.think_error: FlowPilotError | None = None
         self.progress: StepProgress | None = None
@@ -191,7 +110,31 @@ class SessionViewModel(ViewModel):
     @property
     def is_saved(self) -> bool:
         """Whether everything that was typed is on the disk."""
-        return not self._unsaved
+        return self._drafts.is_saved
+
+    @property
+    def drafts(self) -> dict[str, str]:
+        """What was typed and not sent: by a step's id, or ``NOTE``."""
+        return self._drafts.texts
+
+    @property
+    def corrects(self) -> int:
+        """The number of the step that the note by hand corrects; 0 for none."""
+        step_id = self.drafts.get(NOTE_CORRECTS, "")
+        steps = self.view.steps if self.view is not None and step_id else ()
+        return next((step.number for step in steps if step.id == step_id), 0)
+
+    @property
+    def client(self) -> str:
+        """The client whose data could be kept from models; empty when none is known."""
+        is_known = self.view is not None and self._settings is not None
+        return self.view.session.company if self.view is not None and is_known else ""
+
+    @property
+    def is_kept_from_models(self) -> bool:
+        """Whether nothing about the client goes to a model."""
+        never = self._settings.never_send if self._settings is not None else ()
+        return self.client.casefold() in {name.casefold() for name in never}
 
     @property
     def notice(self) -> str:
@@ -292,8 +235,15 @@ class SessionViewModel(ViewModel):
             self.tasks.cancel("think")
             self.changed.emit()
 
-    def log_note(self, text: str, corrects: str = "") -> None:
-        """Log a step by hand; with a step's id, as the correction of its answer."""
+    def correct(self, step_id: str) -> None:
+        """Let the note by hand correct the answer to a step; with no id it corrects none."""
+        if step_id != self.drafts.get(NOTE_CORRECTS, ""):
+            self.draft(NOTE_CORRECTS, step_id)
+            self.changed.emit()
+
+    def log_note(self, text: str) -> None:
+        """Log a step by hand, as a correction when it was begun as one."""
+        corrects = self.drafts.get(NOTE_CORRECTS, "") if self.corrects else ""
         self._verb(self._note(self.session_id, text, corrects))
 
     @Slot()
@@ -346,36 +296,46 @@ class SessionViewModel(ViewModel):
         self.tasks.cancel(self._slot("probe"))
         self.changed.emit()
 
-    def attach_pictures(self, pictures: list[bytes]) -> None:
-        """Keep screenshots with the session."""
+    def attach_pictures(self, pictures: list[bytes], step_id: str) -> None:
+        """Keep screenshots with a card, or with the note that is being written (``NOTE``)."""
         if pictures and self.is_live:
-            self._verb(self._attach(pictures))
+            self._verb(self._attach(pictures, step_id), "attach")
 
-    @Slot(object)
-    def remove_picture(self, picture: Attachment) -> None:
+    @Slot(str)
+    def remove_picture(self, exhibit_id: str) -> None:
         """Forget a screenshot."""
-        self._verb(self._remove_picture(picture))
+        picture = self.exhibits.picture(exhibit_id)
+        if picture is not None and self.is_live:
+            self._verb(self._remove_picture(picture), "attach")
+
+    @Slot(str)
+    def open_exhibit(self, exhibit_id: str) -> None:
+        """Read what is kept, whole; ``exhibit_opened`` brings it."""
+        self.tasks.start("exhibit", self._open_exhibit(exhibit_id))
+
+    @Slot(bool)
+    def keep_from_models(self, on: bool) -> None:  # noqa: FBT001 - Qt's signal
+        """Send nothing about the client to any model from now on, or take that back."""
+        if self.client and on != self.is_kept_from_models:
+            if on and self.is_thinking:
+                self.tasks.cancel("think")  # at once: what is on its way is not waited for
+                self._end_progress()
+            self.tasks.start_unless_running("privacy", self._keep_from_models(self.client, on=on))
+            self.changed.emit()
 
     def draft(self, where: str, text: str) -> None:
         """Keep text typed but not sent: a step's id or ``NOTE`` says where."""
         if self.session_id:
-            was_saved = self.is_saved
-            self._unsaved[self.session_id, where] = text
-            self.drafts[where] = text
-            self.tasks.start_unless_running("drafts", self._save_drafts(DRAFT_DELAY))
-            if was_saved:  # the screen must not say "saved" of what is not
-                self.changed.emit()
+            self._drafts.keep(where, text)
 
     @Slot()
     def flush_drafts(self) -> None:
         """Save what was typed now: the technician goes elsewhere."""
-        if self._unsaved:
-            self.tasks.start("drafts", self._save_drafts(0.0))
+        self._drafts.flush()
 
     async def aclose(self) -> None:
         """Save what was typed, then end."""
-        self.tasks.cancel("drafts")
-        await self._save_drafts(0.0)
+        await self._drafts.aclose()
         await super().aclose()
 
     # --- inside ---
@@ -398,10 +358,8 @@ class SessionViewModel(ViewModel):
         try:
             if begins:
                 await self._engine.work_on(session_id)
-                drafts = await self._engine.drafts(session_id)
-                self.pictures = await self._engine.pictures(session_id)
-                unsaved = {w: text for (s, w), text in self._unsaved.items() if s == session_id}
-                self.drafts = drafts | unsaved
+                self._drafts.read(await self._engine.drafts(session_id))
+            await self.exhibits.read()
             self._is_outdated = True
             while self._is_outdated:  # news during the reading make it read again, not give up
                 self._is_outdated = False
@@ -446,28 +404,21 @@ class SessionViewModel(ViewModel):
 
     async def _respond(self, session_id: str, step_id: str, response: Response) -> None:
         try:
-            await self._sent(step_id, self._engine.respond(session_id, step_id, response))
+            await self._drafts.sent((step_id,), self._engine.respond(session_id, step_id, response))
+            await self.exhibits.read()
             view = await self._engine.session(session_id)
         finally:
             if self.busy_step == step_id:
                 self.busy_step = ""
         if session_id == self.session_id:
             self._show(view)
-            self._go_on()
-
-    async def _sent(self, where: str, verb: Coroutine[Any, Any, Step]) -> None:
-        """Run a verb that commits what was typed there; its draft goes with it, or stays."""
-        key = self.session_id, where
-        text = self._unsaved.pop(key, None)  # a late draft must not outlive the commit
-        try:
-            await verb
-        except FlowPilotError:
-            if text is not None:
-                self._unsaved.setdefault(key, text)
-                self.tasks.start_unless_running("drafts", self._save_drafts(DRAFT_DELAY))
-            raise
-        if key[0] == self.session_id:
-            self.drafts.pop(where, None)
+            advised = _advised_escalation(view.steps, step_id, response)
+            if advised is None:
+                self._go_on()
+            else:
+                if not (await self._engine.drafts(session_id)).get(ESCALATION_REASON):
+                    await self._engine.save_draft(session_id, ESCALATION_REASON, advised)
+                self.escalation_advised.emit(session_id)
 
     async def _think(self) -> None:
         session_id = self.session_id
@@ -509,7 +460,9 @@ class SessionViewModel(ViewModel):
             self.changed.emit()
 
     async def _note(self, session_id: str, text: str, corrects: str) -> None:
-        await self._sent(NOTE, self._engine.add_note(session_id, text, corrects))
+        verb = self._engine.add_note(session_id, text, corrects)
+        await self._drafts.sent((NOTE, NOTE_CORRECTS), verb)
+        await self.exhibits.read()
         self._show(await self._engine.session(session_id))
 
     async def _go_back(self, session_id: str) -> None:
@@ -536,23 +489,35 @@ class SessionViewModel(ViewModel):
         if session_id == self.session_id:
             self._show(view)
 
-    async def _attach(self, pictures: list[bytes]) -> None:
+    async def _attach(self, pictures: list[bytes], step_id: str) -> None:
         session_id = self.session_id
         try:
             for picture in pictures:
-                await self._engine.attach_picture(session_id, picture)
+                await self._engine.attach_picture(session_id, picture, step_id)
         finally:
-            await self._read_pictures(session_id)
+            await self._read_exhibits()
 
     async def _remove_picture(self, picture: Attachment) -> None:
         await self._engine.remove_picture(picture)
-        await self._read_pictures(picture.session_id)
+        await self._read_exhibits()
 
-    async def _read_pictures(self, session_id: str) -> None:
-        found = await self._engine.pictures(session_id)
-        if session_id == self.session_id:
-            self.pictures = found
+    async def _read_exhibits(self) -> None:
+        if await self.exhibits.read():
             self.changed.emit()
+
+    async def _open_exhibit(self, exhibit_id: str) -> None:
+        picture = self.exhibits.picture(exhibit_id)
+        self.exhibit_opened.emit(picture or await self._engine.attachment(exhibit_id))
+
+    async def _keep_from_models(self, client: str, *, on: bool) -> None:
+        assert self._settings is not None
+        others = [
+            name for name in self._settings.never_send if name.casefold() != client.casefold()
+        ]
+        names = tuple([*others, client] if on else others)
+        await self._settings.change(Settings.never_send, names)
+        self.changed.emit()
+        self._go_on()
 
     async def _agree_to_spend(self) -> None:
         await self._engine.agree_to_spend()
@@ -569,19 +534,27 @@ class SessionViewModel(ViewModel):
     async def _link(self, session_id: str, connection_id: str, ticket_id: str) -> None:
         self._show(await self._engine.link_ticket(session_id, connection_id, ticket_id))
 
-    async def _save_drafts(self, delay: float) -> None:
-        await asyncio.sleep(delay)
-        while self._unsaved:
-            (session_id, where), text = next(iter(self._unsaved.items()))
-            await self._engine.save_draft(session_id, where, text)
-            # Whatever was typed during the write is another text, and goes round again.
-            if self._unsaved.get((session_id, where)) == text:
-                del self._unsaved[session_id, where]
-        self.changed.emit()
-
     def _hear(self, event: SessionChanged | PushChanged) -> None:
         if event.session_id != self.session_id:
             return
         self._is_outdated = True
         if self.view is not None:
             self.tasks.start_unless_running("load", self._load())
+
+    def _settings_changed(self, event: SettingsChanged) -> None:
+        if event.key == Settings.never_send.key:
+            self.changed.emit()
+
+
+def _advised_escalation(steps: tuple[Step, ...], step_id: str, response: Response) -> str | None:
+    """Return the reason for the hand-off that a flow's card advised and the technician chose."""
+    step = next((step for step in steps if step.id == step_id), None)
+    is_advice = (
+        step is not None
+        and step.source is Source.FLOW
+        and isinstance(step.body, Question)
+        and response.option == ESCALATE
+    )
+    if step is None or not is_advice:
+        return None
+    return "\n".join(filter(None, (step.body.text.partition("\n")[0], response.text.strip())))

@@ -85,3 +85,40 @@ async def test_a_session_that_was_left_is_found_under_continue(tmp_path):
             ),
             "the open session in the list",
         )
+
+
+async def test_a_correction_still_knows_its_step_after_a_restart(tmp_path):
+    async with at_the_desk(tmp_path, demo=True) as technician:
+        await starts(technician)
+        await technician.answers(("Worked", "Skip", "Yes, it holds"))
+        await until(technician._open_card_is_shown, "the next card")
+        first = technician.view.steps[0]
+        await technician.clicks(f"Correct the answer to step {first.number}")
+        await technician.reads("Correcting the answer to step 1")
+        await technician.types("Step to log by hand", "no, it was the other")
+    async with at_the_desk(tmp_path, demo=True) as technician:
+        await technician.reads("Correcting the answer to step 1")
+        await until(
+            lambda: text_in(technician, "Step to log by hand") == "no, it was the other",
+            "the unsent correction",
+        )
+        await technician.clicks("Log this step")
+        await until(lambda: technician.view.steps[-1].corrects == first.id, "the correction")
+        drafts = await technician.app.desk.engine.drafts(technician.view.session.id)
+        assert drafts == {}
+        await technician.reads("CORRECTION OF STEP 1")
+        assert not technician.sees("Correcting the answer")
+
+
+async def test_a_correction_can_become_a_plain_note(tmp_path):
+    async with at_the_desk(tmp_path, demo=True) as technician:
+        await starts(technician)
+        await technician.answers(("Worked", "Skip", "Yes, it holds"))
+        await until(technician._open_card_is_shown, "the next card")
+        await technician.clicks("Correct the answer to step 1")
+        await technician.types("Step to log by hand", "called the user")
+        await technician.clicks("Not a correction")
+        await until(lambda: not technician.sees("Correcting the answer"), "no correction")
+        await technician.clicks("Log this step")
+        await until(lambda: technician.view.steps[-1].body.text == "called the user", "the note")
+        assert technician.view.steps[-1].corrects == ""

@@ -10,12 +10,12 @@ from PySide6.QtTest import QTest
 
 from flowpilot_desktop import app as application
 from flowpilot_desktop.app import Application
+from flowpilot_desktop.core.attachment import NOTE
 from flowpilot_desktop.core.errors import PsaUnreachable, StoreFull
 from flowpilot_desktop.core.events import Reach, System
 from flowpilot_desktop.core.session import Intake, Response, Result
 from flowpilot_desktop.core.ticket import TicketQuery
 from flowpilot_desktop.psa.practice import PracticePsa
-from flowpilot_desktop.viewmodels.session import NOTE
 from tests.e2e.driver import at_the_desk, until
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from flowpilot_desktop.core.attachment import Attachment
+from flowpilot_desktop.core.attachment import INTAKE, Attachment, Kept
 from flowpilot_desktop.core.errors import FlowPilotError
 from flowpilot_desktop.core.events import Events, SessionChanged
 from flowpilot_desktop.core.lifecycle import Verb, moved
@@ -58,15 +58,31 @@ class DoubleEngine:
         await self._pass("probe")
         return self._append(Note(f"{probe.kind} {probe.target}"))
 
-    async def attach_picture(self, session_id: str, content: bytes) -> Attachment:
+    async def attach_picture(
+        self, session_id: str, content: bytes, step_id: str = INTAKE
+    ) -> Attachment:
         await self._pass("attach_picture")
         name = f"screenshot {len(self.shots) + 1}.png"
-        shot = Attachment(name, session_id, name, "image/png", content, samples.NOW)
+        shot = Attachment(name, session_id, name, "image/png", content, samples.NOW, step_id)
         self.shots = (*self.shots, shot)
         return shot
 
-    async def pictures(self, session_id: str) -> tuple[Attachment, ...]:
-        return self.shots
+    async def evidence(self, session_id: str) -> tuple[Kept, ...]:
+        return tuple(
+            Kept(
+                one.id,
+                session_id,
+                one.step_id,
+                one.name,
+                one.media_type,
+                len(one.content),
+                one.created_at,
+            )
+            for one in self.shots
+        )
+
+    async def attachment(self, attachment_id: str) -> Attachment:
+        return next(one for one in self.shots if one.id == attachment_id)
 
     async def remove_picture(self, picture: Attachment) -> None:
         self.shots = tuple(one for one in self.shots if one != picture)
@@ -106,6 +122,8 @@ class DoubleEngine:
 
     async def add_note(self, session_id: str, text: str, corrects: str = "") -> Step:
         await self._pass("add_note")
+        self.saved.pop("note", None)
+        self.saved.pop("note.corrects", None)
         return self._append(Note(text), corrects=corrects)
 
     async def go_back(self, session_id: str) -> Step:

@@ -194,11 +194,11 @@ async def test_tab_reaches_every_control_of_the_page_and_comes_round(window, eng
 
 async def test_the_focus_can_be_seen(window, engine, qtbot):
     page = await opened(window)
-    for widget in (page._pause, page._resolve, page._note, card(page, "step-6").frame):
+    for widget in (page.foot.pause, page.foot.resolve, page.note.edit, card(page, "step-6").frame):
         page.compose()
-        page._resolve.setFocus()
-        if widget is page._resolve:
-            page._pause.setFocus()
+        page.foot.resolve.setFocus()
+        if widget is page.foot.resolve:
+            page.foot.pause.setFocus()
         without = widget.grab().toImage()
         widget.setFocus()
         assert widget.hasFocus()

@@ -13,6 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
+from flowpilot_desktop.core.attachment import NOTE
 from flowpilot_desktop.core.errors import (
     ModelUnavailable,
     NotFound,
@@ -34,7 +35,7 @@ from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button, CodeBox
 from flowpilot_desktop.ui.pages.session import SessionPage
 from flowpilot_desktop.ui.pages.session_side import age_words, clock_words, priority_tone
 from flowpilot_desktop.ui.theme import Theme
-from flowpilot_desktop.viewmodels.session import NOTE, SessionViewModel
+from flowpilot_desktop.viewmodels.session import SessionViewModel
 from tests import samples
 from tests.ui.conftest import until
 from tests.ui.double import DoubleEngine
@@ -73,7 +74,7 @@ async def opened(page: SessionPage) -> SessionPage:
 
 
 def open_card(page: SessionPage) -> StepCard:
-    card = page.feed.card(page._open_key)
+    card = page.feed.card(page.feed.open_key)
     assert isinstance(card, StepCard)
     return card
 
@@ -106,9 +107,9 @@ async def test_the_cards_of_a_session_are_on_the_screen(page, engine):
     assert kinds == [StepKind.BRIEFING, StepKind.QUESTION, StepKind.ACTION, StepKind.QUESTION]
     assert page.page_title == "VPN drops every 20 minutes for 14 users"
     assert open_card(page).step is engine.view.open_step
-    assert "#20412 · Northwind Dental · started" in page._facts.accessibleName()
-    assert "step 6" in page._facts.accessibleName()
-    assert page._saved.text == "Saved"
+    assert "#20412 · Northwind Dental · started" in page.head.facts.accessibleName()
+    assert "step 6" in page.head.facts.accessibleName()
+    assert page.head.saved.text == "Saved"
 
 
 async def test_a_number_key_answers_and_the_next_card_has_the_focus(page, engine, qtbot):
@@ -117,38 +118,38 @@ async def test_a_number_key_answers_and_the_next_card_has_the_focus(page, engine
     qtbot.keyClick(open_card(page).frame, Qt.Key.Key_2)
     await until(lambda: engine.view.open_step is not None and len(engine.view.steps) == 5)
     assert engine.view.steps[3].response.option == "3600"
-    await until(lambda: page._open_key == engine.view.open_step.id)
+    await until(lambda: page.feed.open_key == engine.view.open_step.id)
     assert open_card(page).frame.hasFocus()
 
 
 async def test_a_number_answers_from_anywhere_on_the_page_but_a_field(page, engine, qtbot):
     page.compose()
-    qtbot.keyClick(page._note, Qt.Key.Key_1)
-    assert page._note.text == "1"
+    qtbot.keyClick(page.note.edit, Qt.Key.Key_1)
+    assert page.note.edit.text == "1"
     assert "respond" not in engine.calls
-    page._pause.setFocus()
-    qtbot.keyClick(page._pause, Qt.Key.Key_1)
+    page.foot.pause.setFocus()
+    qtbot.keyClick(page.foot.pause, Qt.Key.Key_1)
     await until(lambda: engine.view.steps[3].response is not None)
     assert engine.view.steps[3].response.option == "1200"
 
 
 async def test_a_composer_that_was_closed_stays_closed_and_keeps_its_words(page, qtbot):
     page.compose()
-    qtbot.keyClicks(page._note, "rebooted it")
-    page._close_composer()
+    qtbot.keyClicks(page.note.edit, "rebooted it")
+    page.note.end()
     page.viewmodel.changed.emit()
-    assert not page._composer.isVisible()
+    assert not page.note.isVisible()
     page.compose()
-    assert page._composer.isVisible()
-    assert page._note.text == "rebooted it"
+    assert page.note.isVisible()
+    assert page.note.edit.text == "rebooted it"
 
 
 async def test_the_focus_is_not_taken_from_who_types_elsewhere(page, engine, qtbot):
     engine.bodies = [samples.ACTION]
     page.compose()
     page.viewmodel.answer(open_card(page).step.id, Response(option="1200"))
-    await until(lambda: len(engine.view.steps) == 5 and page._open_key == "step-14")
-    assert page._note.hasFocus()
+    await until(lambda: len(engine.view.steps) == 5 and page.feed.open_key == "step-14")
+    assert page.note.edit.hasFocus()
 
 
 async def test_a_second_answer_while_the_first_is_on_its_way_is_nothing(page, engine, qtbot):
@@ -159,7 +160,7 @@ async def test_a_second_answer_while_the_first_is_on_its_way_is_nothing(page, en
     page.viewmodel.answer(card.step.id, Response(option="43200"))
     await until(lambda: "respond" in engine.calls)
     assert not card.takes_answers
-    assert page._saved.text == "Saving…"
+    assert page.head.saved.text == "Saving…"
     engine.gate.set()
     await until(lambda: engine.view.steps[3].response is not None)
     await until(lambda: not page.viewmodel.is_busy)
@@ -180,16 +181,16 @@ async def test_an_answer_that_fails_leaves_the_card_as_it_was(page, engine):
 
 async def test_text_typed_is_saved_and_comes_back(page, engine, qtbot):
     qtbot.keyClicks(field(page), "1200 on both")
-    assert page._saved.text == "Saving…"
+    assert page.head.saved.text == "Saving…"
     field(page).clearFocus()
     await until(lambda: engine.saved == {"step-6": "1200 on both"})
-    await until(lambda: page._saved.text == "Saved")
+    await until(lambda: page.head.saved.text == "Saved")
     again = SessionPage(SessionViewModel(engine))
     try:
         again.resize(1240, 900)
         again.show()
         again.viewmodel.open(samples.SESSION)
-        await until(lambda: again._open_key)
+        await until(lambda: again.feed.open_key)
         assert field(again).text == "1200 on both"
     finally:
         await again.viewmodel.aclose()
@@ -204,7 +205,7 @@ async def test_nothing_open_offers_a_new_session(shown, qtbot):
     shown.new_requested.connect(lambda: asked.append(True))
     choose(shown, "New Session")
     assert asked == [True]
-    assert not shown._foot.isVisible()
+    assert not shown.foot.isVisible()
     assert not shown._side_frame.isVisible()
 
 
@@ -218,7 +219,7 @@ async def test_loading_says_so_and_failing_offers_to_try_again(shown, engine):
     assert "It is not in this profile." in words(standing(shown))
     engine.error = None
     choose(shown, "Try again")
-    await until(lambda: shown._open_key)
+    await until(lambda: shown.feed.open_key)
 
 
 async def test_thinking_is_shown_as_it_is_written_and_can_be_stopped(shown, engine, qtbot):
@@ -242,7 +243,7 @@ async def test_thinking_is_shown_as_it_is_written_and_can_be_stopped(shown, engi
     del engine.next_step
     engine.bodies = [samples.QUESTION]
     choose(shown, "Next card")
-    await until(lambda: shown._open_key)
+    await until(lambda: shown.feed.open_key)
 
 
 async def test_a_mind_that_fails_says_so_with_try_again_and_by_hand(shown, engine):
@@ -256,11 +257,11 @@ async def test_a_mind_that_fails_says_so_with_try_again_and_by_hand(shown, engin
     await until(lambda: shown.viewmodel.think_error)
     assert "All answers are saved." in words(standing(shown))
     choose(shown, "Log a step")
-    assert shown._note.hasFocus()
+    assert shown.note.edit.hasFocus()
     del engine.next_step
     engine.bodies = [samples.ACTION]
     choose(shown, "Try again")
-    await until(lambda: shown._open_key)
+    await until(lambda: shown.feed.open_key)
 
 
 async def test_no_further_card_says_what_can_be_done(shown, engine):
@@ -269,12 +270,12 @@ async def test_no_further_card_says_what_can_be_done(shown, engine):
     await opened(shown)
     await until(lambda: shown.viewmodel.has_no_more)
     assert "No further card" in words(standing(shown))
-    assert "Claude can't be reached." in words(shown._banners)
+    assert "Claude can't be reached." in words(shown.banners)
     engine.words = ""
     engine.bodies = [samples.ACTION]
     choose(shown, "Ask again")
-    await until(lambda: shown._open_key)
-    assert shown._banners.keys == ()
+    await until(lambda: shown.feed.open_key)
+    assert shown.banners.keys == ()
 
 
 async def test_a_confirmed_resolution_leads_to_resolving(shown, engine):
@@ -290,19 +291,19 @@ async def test_a_confirmed_resolution_leads_to_resolving(shown, engine):
 
 
 async def test_pausing_stops_and_resuming_brings_back_the_card(page, engine):
-    page._pause.click()
+    page.foot.pause.click()
     await until(lambda: engine.view.session.status is SessionStatus.PAUSED)
     await until(lambda: not page.viewmodel.is_busy)
-    assert page._pause.text() == "Resume"
-    assert page._status.text == "Paused"
-    assert not page._escalate.isEnabled()
-    assert not page._resolve.isEnabled()
-    assert page._open_key == ""
+    assert page.foot.pause.text() == "Resume"
+    assert page.head.status.text == "Paused"
+    assert not page.foot.escalate.isEnabled()
+    assert not page.foot.resolve.isEnabled()
+    assert page.feed.open_key == ""
     assert "not running" in words(page.side.time)
     assert not page._tick.isActive()
     choose(page, "Resume")
-    await until(lambda: page._open_key == "step-6")
-    assert page._pause.text() == "Pause"
+    await until(lambda: page.feed.open_key == "step-6")
+    assert page.foot.pause.text() == "Pause"
     assert page._tick.isActive()
 
 
@@ -328,8 +329,8 @@ async def test_somebody_elses_session_can_be_read(shown, engine):
     engine.view = replace(engine.view, session=session, steps=engine.view.steps[:-1])
     await opened(shown)
     assert "Priya Nair works on this session" in words(standing(shown))
-    assert not shown._write.isEnabled()
-    assert not shown._pause.isEnabled()
+    assert not shown.foot.write.isEnabled()
+    assert not shown.foot.pause.isEnabled()
 
 
 @pytest.mark.parametrize(
@@ -346,7 +347,7 @@ async def test_an_ended_session_says_where_its_documentation_is(shown, engine, s
     await opened(shown)
     assert says in words(standing(shown))
     assert "Lifetimes agree now." in words(standing(shown))
-    assert not shown._foot.isVisible()
+    assert not shown.foot.isVisible()
     if status is PsaPushStatus.FAILED:
         choose(shown, "Retry")
         await until(lambda: "retry_psa_push" in engine.calls)
@@ -358,37 +359,37 @@ async def test_an_escalation_that_nobody_took_does_not_read_as_resolved(shown, e
     await opened(shown)
     assert "Escalation ended" in words(standing(shown))
     assert "It expired after 24 hours." in words(standing(shown))
-    assert shown._status.text == "Escalation ended"
+    assert shown.head.status.text == "Escalation ended"
 
 
 # --- a step by hand ---
 
 
 async def test_a_step_is_logged_by_hand(page, engine, qtbot):
-    page._write.click()
-    qtbot.keyClicks(page._note, "Cable was loose")
-    qtbot.keyClick(page._note, Qt.Key.Key_Return)
+    page.foot.write.click()
+    qtbot.keyClicks(page.note.edit, "Cable was loose")
+    qtbot.keyClick(page.note.edit, Qt.Key.Key_Return)
     await until(lambda: engine.view.steps[-1].kind is StepKind.NOTE)
     assert engine.view.steps[-1].body.text == "Cable was loose"
-    await until(lambda: not page._composer.isVisible())
-    assert page._note.text == ""
-    assert page._open_key == "step-6"
+    await until(lambda: not page.note.isVisible())
+    assert page.note.edit.text == ""
+    assert page.feed.open_key == "step-6"
     await until(lambda: page.viewmodel.is_saved and not page.viewmodel.is_busy)
     assert NOTE not in engine.saved
 
 
 async def test_a_note_that_could_not_be_logged_is_not_lost(page, engine, qtbot):
-    page._write.click()
-    qtbot.keyClicks(page._note, "Cable was loose")
+    page.foot.write.click()
+    qtbot.keyClicks(page.note.edit, "Cable was loose")
     engine.error = StoreFull()
     failures: list[object] = []
     page.viewmodel.failed.connect(failures.append)
-    qtbot.keyClick(page._note, Qt.Key.Key_Return)
+    qtbot.keyClick(page.note.edit, Qt.Key.Key_Return)
     await until(lambda: failures)
-    assert page._note.text == "Cable was loose"
-    assert page._composer.isVisible()
+    assert page.note.edit.text == "Cable was loose"
+    assert page.note.isVisible()
     engine.error = None
-    page._log.click()
+    page.note.log.click()
     await until(lambda: engine.view.steps[-1].kind is StepKind.NOTE)
 
 
@@ -396,9 +397,10 @@ async def test_an_answer_is_corrected_by_a_step_of_its_own(page, engine, qtbot):
     card = page.feed.card("step-4")
     before = card.step
     next(b for b in card.findChildren(Button) if "Correct" in b.accessibleName()).click()
-    assert "step 4" in page._note.placeholderText()
-    qtbot.keyClicks(page._note, "Only 9 of them")
-    qtbot.keyClick(page._note, Qt.Key.Key_Return)
+    await until(lambda: "step 4" in page.note.corrects.accessibleName())
+    assert page.note.corrects.isVisible()
+    qtbot.keyClicks(page.note.edit, "Only 9 of them")
+    qtbot.keyClick(page.note.edit, Qt.Key.Key_Return)
     await until(lambda: engine.view.steps[-1].kind is StepKind.NOTE)
     assert engine.view.steps[-1].corrects == before.id
     assert engine.view.steps[1] == before
@@ -409,12 +411,12 @@ async def test_an_answer_is_corrected_by_a_step_of_its_own(page, engine, qtbot):
 
 async def test_escape_closes_the_note_and_keeps_its_text(page, engine, qtbot):
     page.compose()
-    qtbot.keyClicks(page._note, "half a note")
-    qtbot.keyClick(page._note, Qt.Key.Key_Escape)
-    assert not page._composer.isVisible()
+    qtbot.keyClicks(page.note.edit, "half a note")
+    qtbot.keyClick(page.note.edit, Qt.Key.Key_Escape)
+    assert not page.note.isVisible()
     await until(lambda: engine.saved == {NOTE: "half a note"})
     page.compose()
-    assert page._note.text == "half a note"
+    assert page.note.edit.text == "half a note"
 
 
 async def test_a_hidden_page_renders_when_it_is_shown(page, engine):
@@ -442,8 +444,8 @@ async def test_the_wheel_over_a_command_scrolls_the_feed(page, qtbot):
 async def test_a_half_written_note_comes_back(shown, engine):
     engine.saved = {NOTE: "half a note"}
     await opened(shown)
-    assert shown._composer.isVisible()
-    assert shown._note.text == "half a note"
+    assert shown.note.isVisible()
+    assert shown.note.edit.text == "half a note"
 
 
 # --- the column ---
@@ -507,20 +509,20 @@ async def test_the_column_hides_where_it_is_narrow_and_comes_on_demand(page, qtb
     assert page._side_frame.isVisible()
     page.resize(800, 700)
     assert not page._side_frame.isVisible()
-    page._side_button.click()
+    page.head.side_button.click()
     assert page._side_frame.isVisible()
     beside = page.rect().width() - page._side_frame.width()
     assert page._side_frame.x() == beside
     assert page.feed.width() == page.width()  # over the cards, not beside them
-    for edge in (page._head_frame, page._foot):
+    for edge in (page.head, page.foot):
         assert not page._side_frame.geometry().intersects(edge.geometry())
-    page._pause.setFocus()
-    qtbot.keyClick(page._pause, Qt.Key.Key_Escape)
+    page.foot.pause.setFocus()
+    qtbot.keyClick(page.foot.pause, Qt.Key.Key_Escape)
     assert not page._side_frame.isVisible()
     page.resize(1240, 900)
     await until(lambda: page.feed.width() < page.width())
     assert page._side_frame.isVisible()
-    assert not page._side_button.isVisible()
+    assert not page.head.side_button.isVisible()
 
 
 async def test_the_keys_work_where_they_mean_something(page, engine):
@@ -541,7 +543,7 @@ async def test_the_keys_work_where_they_mean_something(page, engine):
 async def test_escalating_is_asked_of_the_window(page):
     asked: list[str] = []
     page.escalate_requested.connect(asked.append)
-    page._escalate.click()
+    page.foot.escalate.click()
     assert asked == [samples.SESSION]
 
 

@@ -87,7 +87,7 @@ async def test_a_repeated_step_offers_to_escalate_and_can_be_waved_away(simulato
         await starts(technician)
         await technician.answers(("Did not work",))
         await technician.reads("This asks for the same as step 1")
-        banner = technician.app.session_page._banners._banners["advice"]
+        banner = technician.app.session_page.banners._banners["advice"]
         assert banner._action.text() == "Escalate"
         banner._close.click()
         assert not technician.sees("This asks for the same as step 1")

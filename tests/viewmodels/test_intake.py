@@ -10,7 +10,7 @@ import pytest
 
 from flowpilot_desktop.core.session import Intake
 from flowpilot_desktop.services.engine import SessionStarted
-from flowpilot_desktop.viewmodels import intake
+from flowpilot_desktop.viewmodels import drafts
 from flowpilot_desktop.viewmodels.intake import IntakeViewModel
 from tests.services.desk import Desk, open_desk
 from tests.ui.conftest import until
@@ -32,7 +32,7 @@ async def model(desk: Desk) -> AsyncIterator[IntakeViewModel]:
 async def test_typing_on_without_a_pause_is_saved(
     desk: Desk, model: IntakeViewModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "DRAFT_DELAY", 0.02)
+    monkeypatch.setattr(drafts, "DRAFT_DELAY", 0.02)
     async with asyncio.timeout(5):
         typed = ""
         while not await desk.engine.drafts(""):

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from flowpilot_desktop.core.attachment import NOTE
 from flowpilot_desktop.core.errors import (
     FlowPilotError,
     ModelUnavailable,
@@ -25,7 +26,7 @@ from flowpilot_desktop.core.session import (
     SessionStatus,
     StepKind,
 )
-from flowpilot_desktop.viewmodels.session import NOTE, SessionViewModel
+from flowpilot_desktop.viewmodels.session import SessionViewModel
 from tests import samples
 from tests.ui.conftest import until
 from tests.ui.double import DoubleEngine

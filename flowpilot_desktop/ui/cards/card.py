@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
 
-from PySide6.QtCore import QElapsedTimer, Qt, Signal, Slot
+from PySide6.QtCore import QElapsedTimer, QMimeData, Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
@@ -19,6 +19,8 @@ from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button, FoldedText,
 from flowpilot_desktop.ui.feed import FeedCard
 from flowpilot_desktop.ui.text import PlainText, copied, displayable
 from flowpilot_desktop.ui.theme import theme
+from flowpilot_desktop.ui.thumbnails import Thumbnails
+from flowpilot_desktop.viewmodels.evidence import Exhibit
 
 KIND_ICONS = {
     StepKind.QUESTION: "question",
@@ -48,7 +50,9 @@ class CardContent:
 
     ``is_live``: this engineer may answer it now. ``is_busy``: an answer is on its way to disk.
     ``can_correct``: they may log a correction of its answer. ``corrected`` is the number of the
-    step that a note corrects. ``draft`` is text typed earlier; it is put in when the card is built.
+    step that a note corrects. ``exhibits`` are screenshots and long pastes kept with the step;
+    screenshots go while ``can_remove``. ``draft`` is text typed earlier; it is put in when the card
+    is built.
     """
 
     step: Step
@@ -58,6 +62,8 @@ class CardContent:
     answered_by: str = ""
     can_correct: bool = False
     corrected: int = 0
+    exhibits: tuple[Exhibit, ...] = ()
+    can_remove: bool = False
     draft: str = field(default="", compare=False)
 
 
@@ -103,7 +109,7 @@ class StepCard(FeedCard):
     answered = Signal(str, object)
     drafted = Signal(str, str)
     left = Signal()
-    pictured = Signal(object)
+    pictured = Signal(str, object)
     correction_wanted = Signal(str)
 
     tone: ClassVar[str] = ""
@@ -145,21 +151,28 @@ class StepCard(FeedCard):
             self._build_controls(inner)
             self.rows.addWidget(self._body)
             self._show_busy(busy=content.is_busy)
+        self.exhibits = Thumbnails(self.frame)
+        self.exhibits.show_exhibits(content.exhibits, can_remove=content.can_remove)
+        self.rows.addWidget(self.exhibits)
         self._bubble: Bubble | None = None
         if self.step.response is not None:
-            self._bubble = Bubble(content.answered_by, self.step.response_label, self)
-            line = QHBoxLayout()
-            line.addStretch(1)
-            if content.can_correct:
-                correct = Button(icon="edit", variant="icon", parent=self)
-                correct.setToolTip("Log a correction of this answer")
-                correct.setAccessibleName(f"Correct the answer to step {self.step.number}")
-                correct.clicked.connect(self._want_correction)
-                line.addWidget(correct, 0, Qt.AlignmentFlag.AlignBottom)
-            line.addWidget(self._bubble)
-            outer.addLayout(line)
+            outer.addLayout(self._answer_line())
         self.frame.setAccessibleName(self._spoken())
         self.setAccessibleName(self.frame.accessibleName())
+
+    def _answer_line(self) -> QHBoxLayout:
+        """Return what was answered, with the button that corrects it."""
+        self._bubble = Bubble(self.content.answered_by, self.step.response_label, self)
+        line = QHBoxLayout()
+        line.addStretch(1)
+        if self.content.can_correct:
+            correct = Button(icon="edit", variant="icon", parent=self)
+            correct.setToolTip("Log a correction of this answer")
+            correct.setAccessibleName(f"Correct the answer to step {self.step.number}")
+            correct.clicked.connect(self._want_correction)
+            line.addWidget(correct, 0, Qt.AlignmentFlag.AlignBottom)
+        line.addWidget(self._bubble)
+        return line
 
     # --- for the subclasses ---
 
@@ -186,7 +199,7 @@ class StepCard(FeedCard):
         edit.show_text(self.content.draft)
         edit.textChanged.connect(self._draft)
         edit.left.connect(self.left)
-        edit.pictured.connect(self.pictured)
+        edit.pictured.connect(self._picture)
         self._edit = edit
         return edit
 
@@ -213,16 +226,18 @@ class StepCard(FeedCard):
         """Give the bubble its width, then measure."""
         if self._bubble is not None:
             self._bubble.fit(width)
+        self.exhibits.fit(width - theme().px(34))
         return super().fit(width)
 
     def show_content(self, content: object) -> bool:
-        """Follow what is busy in place; anything else is a new card."""
+        """Follow what is busy and what was pasted in place; anything else is a new card."""
         if not isinstance(content, CardContent):
             return False
         before = self.content
-        if replace(content, is_busy=before.is_busy) != before:
+        if replace(content, is_busy=before.is_busy, exhibits=before.exhibits) != before:
             return False
         self.content = content
+        self.exhibits.show_exhibits(content.exhibits, can_remove=content.can_remove)
         if not content.is_busy:
             self._was_sent = False
         self._show_busy(busy=content.is_busy)
@@ -309,6 +324,10 @@ class StepCard(FeedCard):
     @Slot()
     def _want_correction(self) -> None:
         self.correction_wanted.emit(self.step.id)
+
+    @Slot(object)
+    def _picture(self, source: QMimeData) -> None:
+        self.pictured.emit(self.step.id, source)
 
     @Slot()
     def _draft(self) -> None:

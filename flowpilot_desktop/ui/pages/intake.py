@@ -5,7 +5,6 @@ from __future__ import annotations
 from PySide6.QtCore import QMimeData, Qt, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from flowpilot_desktop.core.attachment import Attachment
 from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.history import SessionListing, SimilarSession, TicketListing
 from flowpilot_desktop.core.ticket import Ticket
@@ -15,6 +14,7 @@ from flowpilot_desktop.ui.pages.tickets import TicketPickerView
 from flowpilot_desktop.ui.text import ElidedText, PlainText
 from flowpilot_desktop.ui.theme import theme
 from flowpilot_desktop.ui.thumbnails import Thumbnails, pictures_of
+from flowpilot_desktop.ui.viewer import Viewer
 from flowpilot_desktop.ui.words import (
     STATUS_BADGES,
     ago,
@@ -23,6 +23,7 @@ from flowpilot_desktop.ui.words import (
     ticket_badges,
     ticket_line,
 )
+from flowpilot_desktop.viewmodels.evidence import Exhibit
 from flowpilot_desktop.viewmodels.history import HistoryViewModel
 from flowpilot_desktop.viewmodels.intake import IntakeViewModel
 
@@ -170,7 +171,9 @@ class IntakePage(QWidget):
         self.words.pictured.connect(self._attach)
         rows.addWidget(self.words)
         self.thumbnails = Thumbnails(panel)
-        self.thumbnails.removed.connect(self._remove_picture)
+        self.thumbnails.removed.connect(self._model.remove_picture)
+        self.thumbnails.opened.connect(self._open_picture)
+        self.viewer = Viewer(self)
         rows.addWidget(self.thumbnails)
         self.words.shortened.connect(self._tell_shortened)
         self.words_hint = PlainText(_HINT, panel, role="small", tone="muted")
@@ -222,7 +225,8 @@ class IntakePage(QWidget):
         if not model.text:
             self.words_hint.show_text(_HINT)
             self.words_hint.set_tone("muted")
-        self.thumbnails.show_pictures(model.pictures)
+        pictures = tuple(Exhibit.of_attachment(one) for one in model.pictures)
+        self.thumbnails.show_exhibits(pictures, can_remove=True)
         self.start.show_text("Starting…" if model.is_starting else model.start_label)
         self.start.setEnabled(model.can_start)
         self.error.show_text(
@@ -277,9 +281,11 @@ class IntakePage(QWidget):
     def _attach(self, source: QMimeData) -> None:
         self._model.attach_pictures(pictures_of(source))
 
-    @Slot(object)
-    def _remove_picture(self, picture: Attachment) -> None:
-        self._model.remove_picture(picture)
+    @Slot(str)
+    def _open_picture(self, picture_id: str) -> None:
+        picture = self._model.picture(picture_id)
+        if picture is not None:
+            self.viewer.show_attachment(picture)
 
     @Slot()
     def _typed(self) -> None:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from PySide6.QtCore import Qt, QUrl, Signal, Slot
+from PySide6.QtCore import QSignalBlocker, Qt, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices, QFont
 from PySide6.QtWidgets import (
+    QCheckBox,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -26,7 +27,7 @@ from flowpilot_desktop.core.ticket import Ticket
 from flowpilot_desktop.services.engine import SessionView
 from flowpilot_desktop.ui.controls import Badge, Button, IconView, Meter
 from flowpilot_desktop.ui.pages.usage import money_words, token_words
-from flowpilot_desktop.ui.text import PlainText
+from flowpilot_desktop.ui.text import PlainText, copied, displayable
 from flowpilot_desktop.ui.theme import theme
 
 GUIDED_FROM = 0.8
@@ -36,6 +37,7 @@ _TIER_WORDS = {
     Tier.GUIDED: "likely cause found",
 }
 _SHOWN_DEVICES = 3
+_NAME_LIMIT = 60
 _URGENT_WORDS = ("critical", "emergency", "urgent", "high", "p1", "p2", "priority 1", "priority 2")
 _RAISED_WORDS = ("medium", "p3", "priority 3")
 _WIDTH = 308
@@ -92,7 +94,7 @@ class Panel(QFrame):
         rows = QVBoxLayout(self._inside)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(theme().px(8))
-        self.rows.addWidget(self._inside)
+        self.rows.insertWidget(1, self._inside)  # right below the title
         return rows
 
 
@@ -101,9 +103,21 @@ class TicketPanel(Panel):
 
     link_requested = Signal()
     refresh_requested = Signal()
+    keep_from_models = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Ticket", parent)
+        self._privacy = QWidget(self)
+        inside = QVBoxLayout(self._privacy)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(theme().px(3))
+        self.keep_out = QCheckBox("Not to the model", self._privacy)
+        self.keep_out.toggled.connect(self.keep_from_models)
+        self._privacy_words = PlainText("", self._privacy, role="small", tone="muted")
+        inside.addWidget(self.keep_out)
+        inside.addWidget(self._privacy_words)
+        self._privacy.hide()
+        self.rows.addWidget(self._privacy)
         self._shown: object = None
         self._url = ""
         self._refresh: Button | None = None
@@ -124,6 +138,22 @@ class TicketPanel(Panel):
             self._build(view, can_link=can_link)
         if self._refresh is not None:
             self._refresh.setEnabled(can_link and not busy)
+
+    def show_privacy(self, client: str, *, is_kept: bool) -> None:
+        """Show whether the client's data goes to a model; nothing while no client is known."""
+        self._privacy.setVisible(bool(client))
+        with QSignalBlocker(self.keep_out):
+            self.keep_out.setChecked(is_kept)
+        name = copied(displayable(client, _NAME_LIMIT))
+        words = f"Claude is told of {name}'s problems, with passwords and keys masked."
+        if is_kept:
+            words = (
+                f"Nothing about {name} goes to a model: their sessions go on by flow and by hand. "
+                "What was sent before can't be taken back."
+            )
+        self._privacy_words.show_text(words)
+        self.keep_out.setAccessibleName(f"Send nothing about {name} to the model")
+        self.keep_out.setAccessibleDescription(words)
 
     def _build(self, view: SessionView, *, can_link: bool) -> None:
         rows = self.renew()
@@ -347,6 +377,7 @@ class SessionSide(QScrollArea):
 
     link_requested = Signal()
     refresh_requested = Signal()
+    keep_from_models = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -369,6 +400,7 @@ class SessionSide(QScrollArea):
         self.setWidget(inside)
         self.ticket.link_requested.connect(self.link_requested)
         self.ticket.refresh_requested.connect(self.refresh_requested)
+        self.ticket.keep_from_models.connect(self.keep_from_models)
         theme().changed.connect(self._size)
         self._size()
 
