@@ -4,6 +4,8 @@ APScheduler wakes the documentation push every five minutes and at the very mome
 item is due, stretches the running time once a minute, and does whatever else ``every`` was told.
 Whoever finds that ConnectWise is back wakes the push as well.
 A job that is still running is not started again, and missed runs collapse into one.
+
+APScheduler only says when; the work is a task of ours, so that closing can wait for its end.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ class Ticking:
     def __init__(self, push: DocumentationPush, timekeeping: Timekeeping, events: Events) -> None:
         self._push = push
         self._is_pushing = False
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Future[object]] = set()
+        self._latest: dict[str, asyncio.Future[object]] = {}
         self._scheduler = AsyncIOScheduler(
             timezone="UTC",
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -49,9 +52,15 @@ class Ticking:
         self.wake()
 
     def every(self, span: timedelta, name: str, job: Callable[[], Awaitable[object]]) -> None:
-        """Run the job every so often."""
+        """Run the job every so often, unless it still runs."""
+
+        async def begin() -> None:
+            latest = self._latest.get(name)
+            if latest is None or latest.done():
+                self._latest[name] = self._begin(job())
+
         self._scheduler.add_job(
-            job, "interval", seconds=span.total_seconds(), id=name, replace_existing=True
+            begin, "interval", seconds=span.total_seconds(), id=name, replace_existing=True
         )
 
     def wake(self) -> None:
@@ -102,12 +111,13 @@ class Ticking:
         if is_back and self._scheduler.running:
             self._begin(self._pushing(self._push.network_is_back()))
 
-    def _begin(self, work: Awaitable[None]) -> None:
+    def _begin(self, work: Awaitable[object]) -> asyncio.Future[object]:
         task = asyncio.ensure_future(work)
         self._running.add(task)
         task.add_done_callback(self._ended)
+        return task
 
-    def _ended(self, task: asyncio.Future[None]) -> None:
+    def _ended(self, task: asyncio.Future[object]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("A scheduled job failed", exc_info=error)

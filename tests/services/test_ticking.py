@@ -1,7 +1,7 @@
 """The clock of what happens by itself."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from flowpilot_desktop.core.events import Events, Reach, System
@@ -64,3 +64,25 @@ async def test_documentation_goes_at_once_when_connectwise_is_back():
             await work.done.wait()
     finally:
         await ticking.aclose()
+
+
+async def test_closing_waits_for_the_end_of_a_job_and_reports_no_fault():
+    work: Any = DueAtOnce()
+    work.runs = RUNS
+    ticking = Ticking(cast("DocumentationPush", work), cast("Timekeeping", work), Events())
+    begun, events = asyncio.Event(), []
+
+    async def job() -> None:
+        events.append("begun")
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            events.append("ended")
+
+    ticking.every(timedelta(milliseconds=10), "a long job", job)
+    ticking.start()
+    async with asyncio.timeout(10):
+        await begun.wait()
+        await ticking.aclose()
+    assert events == ["begun", "ended"]
