@@ -21,6 +21,7 @@ from flowpilot_desktop.core.escalation import (
 )
 from flowpilot_desktop.core.session import Note, Session, SessionStatus, Source, Step, new_id
 from flowpilot_desktop.core.timing import Segment
+from flowpilot_desktop.services.diagnosis import NOTE_CORRECTS
 from flowpilot_desktop.services.escalations.roster import Roster
 from flowpilot_desktop.services.escalations.shared_steps import SharedSteps, merged
 from flowpilot_desktop.services.following import followed
@@ -173,7 +174,11 @@ class Follower:
         }
         kept = [step for step in steps if step.id in unsent and not step.is_open]
         lines = [f"{step.number}. {step.body.text}\n   → {step.response_label}" for step in kept]
-        drafts = [one.text for one in await self._store.drafts(session.id) if one.text.strip()]
+        drafts = [
+            one.text
+            for one in await self._store.drafts(session.id)
+            if one.text.strip() and one.field != NOTE_CORRECTS
+        ]
         lines += [f"Typed, not sent: {text}" for text in drafts]
         names = await self._sessions.names()
         who = names.get(row.handler_id) or names.get(row.raised_by) or "A teammate"
