@@ -18,10 +18,12 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
 from flowpilot_desktop import assets
+from flowpilot_desktop.core.errors import StoreError
 from flowpilot_desktop.core.events import Events, SettingsChanged
 from flowpilot_desktop.diagnostics import note_faults, set_log_level, start_logging
 from flowpilot_desktop.profile import Profile
 from flowpilot_desktop.settings import Settings
+from flowpilot_desktop.ui import autostart
 from flowpilot_desktop.ui.instance import raise_first_instance
 from flowpilot_desktop.ui.shell import Shell
 
@@ -62,8 +64,16 @@ def log_as_chosen(settings: Settings, events: Events) -> None:
     events.listen(SettingsChanged, follow)
 
 
+async def agree_on_autostart(settings: Settings) -> None:
+    """Let the setting say what the system does: an installer or its removal changes that, too."""
+    if (on := autostart.is_set()) is not settings.start_at_login:
+        with contextlib.suppress(StoreError):  # told when the next thing is to be saved
+            await settings.change(Settings.start_at_login, on)
+
+
 async def _fill(qt: QApplication, profile: Profile, shell: Shell, *, minimized: bool) -> int:
     await asyncio.to_thread(importlib.import_module, "flowpilot_desktop.composition")
+    await agree_on_autostart(shell.settings)
     from flowpilot_desktop.app import live  # noqa: PLC0415 - after the window is on the screen
 
     return await live(qt, profile, shell, minimized=minimized)

@@ -1,13 +1,13 @@
 """Starting with the session: the place that each system has for it, for this user only.
 
 Linux and its kin read ``autostart/flowpilot.desktop``, macOS a launch agent, Windows the ``Run``
-key. Only what FlowPilot itself wrote is changed or removed.
+key, which the installer may have written as well: what the system says is true (``is_set``). Only
+what FlowPilot itself wrote is changed or removed.
 """
 
 from __future__ import annotations
 
 import os
-import plistlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,10 +18,18 @@ _RUN = r"Software\Microsoft\Windows\CurrentVersion\Run"
 
 
 def command() -> tuple[str, ...]:
-    """Return what starts this FlowPilot into the tray."""
+    """Return what starts this FlowPilot into the tray, without a terminal's window."""
+    program = _windowed(sys.executable) if sys.platform == "win32" else sys.executable
     if getattr(sys, "frozen", False):
-        return (sys.executable, "--minimized")
-    return (sys.executable, "-m", "flowpilot_desktop", "--minimized")
+        return (program, "--minimized")
+    return (program, "-m", "flowpilot_desktop", "--minimized")
+
+
+def is_set() -> bool:
+    """Return whether FlowPilot starts with the session."""
+    if sys.platform == "win32":
+        return _has_run_key()
+    return _file().is_file()
 
 
 def set_autostart(*, on: bool, arguments: Sequence[str] = ()) -> None:
@@ -36,6 +44,8 @@ def set_autostart(*, on: bool, arguments: Sequence[str] = ()) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     if sys.platform == "darwin":
+        import plistlib  # noqa: PLC0415 - only here, and the start is short of time
+
         agent = {"Label": _AGENT, "ProgramArguments": list(words), "RunAtLoad": True}
         path.write_bytes(plistlib.dumps(agent))
     else:
@@ -45,6 +55,16 @@ def set_autostart(*, on: bool, arguments: Sequence[str] = ()) -> None:
             "X-GNOME-Autostart-enabled=true\n",
             encoding="utf-8",
         )
+
+
+def _windowed(program: str) -> str:
+    """Return the program beside a console program that opens a window only, if there is one.
+
+    They are named like ``python.exe`` and ``pythonw.exe``.
+    """
+    path = Path(program)
+    windowed = path.with_name(f"{path.stem}w{path.suffix}")
+    return str(windowed) if windowed.is_file() else program
 
 
 def _file() -> Path:
@@ -58,6 +78,19 @@ def _quoted(word: str) -> str:
     """Return a word as the desktop entry's rules want it."""
     escaped = "".join(f"\\{sign}" if sign in '"`$\\' else sign for sign in word)
     return f'"{escaped}"'.replace("%", "%%")
+
+
+def _has_run_key() -> bool:
+    if sys.platform == "win32":
+        import winreg  # noqa: PLC0415 - Windows alone has it
+
+        try:
+            with winreg.OpenKey(winreg.HKEY_CURRENT_USER, _RUN) as key:
+                winreg.QueryValueEx(key, _LABEL)
+        except OSError:
+            return False
+        return True
+    return False
 
 
 def _set_run_key(words: Sequence[str]) -> None:
