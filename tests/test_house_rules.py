@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COMMAND_LINE = ("flowpilot_desktop/__main__.py", "sync/__main__.py")
 THEME = "flowpilot_desktop/ui/theme.py"
 # What can't be read as text, or is nobody's prose.
-NOT_PROSE = (".png", ".ico", ".icns", ".ttf", ".otf", ".gif", ".jpg", ".sqlite", ".mo")
+NOT_PROSE = (".png", ".ico", ".icns", ".ttf", ".otf", ".gif", ".jpg", ".sqlite", ".mo", ".bin")
 
 
 def tracked_files() -> list[str]:

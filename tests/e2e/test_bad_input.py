@@ -199,7 +199,7 @@ async def test_a_pasted_line_of_a_megabyte_freezes_nothing(tmp_path):
             await until(lambda: not app.intake_model.tasks.names, "the draft and the suggestions")
         assert watch.longest < LONGEST_GAP
         assert len(app.intake_page.words.text) > 199_000  # what fits is kept, the rest is told
-        assert technician.sees("The last 800,0")
+        assert technician.sees("The end did not fit: 800,0")
 
 
 async def test_a_note_of_more_than_a_hundred_thousand_characters(tmp_path):
