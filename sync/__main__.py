@@ -12,6 +12,7 @@ create roles: with `--dsn`, with FLOWPILOT_QUEUE_DSN, or with the PG… variable
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from dataclasses import fields
@@ -36,6 +37,9 @@ UNREACHABLE = 3
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status (0 done, 1 wrong, 2 usage, 3 unreachable)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # an old code page lacks some of our signs
+            stream.reconfigure(errors="replace")
     options = _parser().parse_args(arguments)
     try:
         with psycopg.connect(options.dsn, application_name="flowpilot-queue") as connection:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -19,6 +22,8 @@ from sync.doctor import Doctor
 from sync.invitation import Invitation
 from sync.port import NewEscalation, State
 from tests.simulators.postgres import PostgresServer, QueueDatabase, engines, shared_server
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(params=list(engines()))
@@ -114,6 +119,32 @@ def test_mistakes_are_answered_in_words(
     assert "can't be reached" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["--dsn", dsn, "nonsense"])
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp437", "ascii"])
+def test_an_old_code_page_costs_signs_and_no_answer(
+    empty: tuple[PostgresServer, str], encoding: str
+) -> None:
+    """Windows gives a program whose words go to a file or a pipe its old code page."""
+    _, dsn = empty
+
+    def told(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "sync", "--dsn", dsn, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONIOENCODING": encoding},
+            capture_output=True,
+            encoding=encoding,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, ""), arguments
+        return done.stdout
+
+    assert "FLOWPILOT_QUEUE_DSN" in told("--help")
+    assert "“doctor”" in told("init") or encoding != "cp1252"
+    assert str(UUID(told("add-team", "日本 Ж desk").strip()))
+    assert "?? ? desk" in told("list")
 
 
 def test_an_engineer_without_a_team_leaves_no_role_behind(database: QueueDatabase) -> None:
