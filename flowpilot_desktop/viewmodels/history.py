@@ -126,15 +126,20 @@ class HistoryViewModel(ViewModel):
         if not self.is_asked:
             return _NOTHING_YET.get(self.which, "No sessions here.")
         to = self.narrowing
-        asked = (
-            f"“{self.search_text.strip()}”" if self.search_text.strip() else "",
-            f"of {to.client}" if to.client.strip() else "",
-            f"on a device “{to.device.strip()}”" if to.device.strip() else "",
-            f"with the error “{to.error.strip()}”" if to.error.strip() else "",
-        )
-        where = "" if self.which is SessionFilter.ALL else f" among the {self.which.value} ones"
+        kind = "" if self.which is SessionFilter.ALL else f"{self.which.value} "
+        client = f" of {to.client.strip()}" if to.client.strip() else ""
+        wanted = [
+            f"{name}“{text.strip()}”"
+            for name, text in (
+                ("", self.search_text),
+                ("the device ", to.device),
+                ("the error ", to.error),
+            )
+            if text.strip()
+        ]
+        has = f" has {' and '.join(wanted)}" if wanted else " is here"
         found = " These tickets do." if self.tickets.rowCount() else ""
-        return f"No session{where} matches {' '.join(filter(None, asked))}.{found}"
+        return f"No {kind}session{client}{has}.{found}"
 
     def reload(self) -> None:
         """Read the list again, as far as it was read already."""

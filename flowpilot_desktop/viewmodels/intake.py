@@ -33,6 +33,8 @@ from flowpilot_desktop.viewmodels.viewmodel import ViewModel
 
 TYPING_PAUSE = 0.25
 """Seconds without a key before a search begins."""
+LEAST_ALIKE = 0.15
+"""From this likeness on, what was solved before is worth a line."""
 _FIELD = "intake"
 CONNECT_TIP = "Connect your PSA in Settings → Integrations"
 FALLBACK_TIP = "Couldn't reach ConnectWise — you can still type the ticket details manually"
@@ -332,12 +334,15 @@ class IntakeViewModel(ViewModel):
         company = self.ticket.company.name if self.ticket else ""
         self.similar, self.similar_tickets = (), ()
         if words:
-            self.similar = await self._engine.similar_sessions(words, company)
+            alike_sessions = await self._engine.similar_sessions(words, company)
+            self.similar = tuple(one for one in alike_sessions if one.likeness >= LEAST_ALIKE)
             chosen = self.ticket.id if self.ticket else ""
             # A ticket that a suggested session was about says the same once more.
             told = {chosen, *(one.session.ticket_id for one in self.similar)}
             alike = await self._engine.similar_tickets(words, company)
-            self.similar_tickets = tuple(one for one in alike if one.ticket.id not in told)
+            self.similar_tickets = tuple(
+                one for one in alike if one.likeness >= LEAST_ALIKE and one.ticket.id not in told
+            )
         self.changed.emit()
 
     def _reach_changed(self, event: ReachChanged) -> None:

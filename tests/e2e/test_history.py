@@ -97,7 +97,7 @@ async def test_the_filters_by_keys_alone(tmp_path):
         QTest.keyClick(page.list, Qt.Key.Key_Return)
         await technician.reads("Printer PRN-0004 is silent")
         QTest.keyClicks(page.device, "x")
-        await technician.reads("No session matches of Mayer & Söhne on a device “prn-0004x”.")
+        await technician.reads("No session of Mayer & Söhne has the device “prn-0004x”.")
         assert not page.list.isVisible()
         page.clear.setFocus()
         QTest.keyClick(page.clear, Qt.Key.Key_Space)

@@ -52,7 +52,7 @@ async def test_after_the_click_flows_and_hands_only(
         await until(technician._open_card_is_shown, "Claude's first card")
         client = technician.view.session.company
         assert client
-        assert technician.sees(f"Claude is told of {client}'s problems")
+        assert technician.sees(f"Claude may be told about {client}")
         if thinking:
             claude.pace = 0.3
             await technician.answers(ANY)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 from PySide6.QtCore import QMimeData, Qt, QUrl
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from flowpilot_desktop.core.attachment import PICTURE_LIMIT, picture_type
+from flowpilot_desktop.core.attachment import PICTURE_LIMIT, Attachment, picture_type
+from flowpilot_desktop.core.session import Response, Result, answered
 from flowpilot_desktop.ui.cards.card import StepCard
 from flowpilot_desktop.ui.cards.intake import IntakeCard
 from flowpilot_desktop.ui.controls import Button
+from flowpilot_desktop.ui.pages.session import SessionPage
 from flowpilot_desktop.ui.thumbnails import pictures_of, small_enough
+from flowpilot_desktop.viewmodels.session import SessionViewModel
+from tests import samples
 from tests.e2e.driver import at_the_desk, until
+from tests.e2e.stillness import gaps
+from tests.ui.double import DoubleEngine
 
 
 def shot(width: int = 320, height: int = 200) -> QImage:
@@ -136,6 +145,10 @@ async def test_a_long_paste_and_a_picture_open_whole_by_mouse_and_keys(tmp_path)
         QTest.keyClick(button, Qt.Key.Key_Space)
         await until(viewer.isVisible, "the kept text")
         assert viewer.text.toPlainText() == log
+        for size in ((1440, 900), (1024, 700)):  # it lies over the column at the right as well
+            app.window.resize(*size)
+            place = viewer.close_button.mapTo(app.session_page, viewer.close_button.rect().center())
+            assert app.session_page.childAt(place) is viewer.close_button
         assert viewer.text.isReadOnly()
         assert viewer.text.hasFocus()
         QTest.keyClick(viewer.text, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
@@ -196,3 +209,44 @@ def test_a_picture_too_large_for_png_becomes_jpeg(qapp):
     assert picture_type(content) == "image/jpeg"
     assert 0 < len(content) <= PICTURE_LIMIT
     assert small_enough(QImage()) == b""
+
+
+async def test_two_hundred_cards_with_pictures_scroll_with_few_widgets(theme, qtbot):
+    engine = DoubleEngine()
+    steps = tuple(
+        answered(
+            samples.step(samples.ACTION, number),
+            Response(result=Result.WORKED),
+            by=samples.ME,
+            at=samples.NOW,
+        )
+        for number in range(1, 201)
+    )
+    engine.view = replace(engine.view, steps=steps)
+    content = small_enough(shot(1400, 900))
+    engine.shots = tuple(
+        Attachment(
+            f"shot-{n}", samples.SESSION, f"s {n}.png", "image/png", content, samples.NOW,
+            steps[20 * n].id,
+        )
+        for n in range(10)
+    )  # fmt: skip
+    model = SessionViewModel(engine)
+    page = SessionPage(model)
+    qtbot.addWidget(page)
+    page.resize(1240, 900)
+    page.show()
+    model.open(samples.SESSION)
+    await until(lambda: len(page.feed.items) >= 200, "the cards")
+    bar, seen = page.feed.verticalScrollBar(), set()
+    async with gaps() as watch:
+        for place in range(200):
+            bar.setValue(bar.maximum() * place // 199)
+            assert page.feed.widget_count < 80
+            seen |= {
+                name for card in page.feed.findChildren(StepCard) for name in card.exhibits.names
+            }
+            await asyncio.sleep(0)  # the loop comes round
+    assert len(seen) == 10
+    assert watch.longest < 1.0  # measured: some twenty milliseconds
+    await model.aclose()

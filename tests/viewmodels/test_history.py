@@ -85,7 +85,7 @@ async def test_the_list_is_narrowed_to_client_device_and_error(
     model.search("prn")
     await settled(model)
     assert model.empty_words == (
-        "No session among the paused ones matches “prn” with the error “cannot open the mail”."
+        "No paused session has “prn” and the error “cannot open the mail”."
     )
     model.widen()
     await settled(model)

@@ -304,6 +304,7 @@ class SessionPage(QWidget):
             height = max(0, self.height() - top - foot)
             self._side_frame.setGeometry(self.width() - width, top, width, height)
             self._side_frame.raise_()
+        self.viewer.raise_()
 
     @Slot()
     def _show_time(self) -> None:

@@ -145,7 +145,7 @@ class TicketPanel(Panel):
         with QSignalBlocker(self.keep_out):
             self.keep_out.setChecked(is_kept)
         name = copied(displayable(client, _NAME_LIMIT))
-        words = f"Claude is told of {name}'s problems, with passwords and keys masked."
+        words = f"Claude may be told about {name}, with passwords and keys masked."
         if is_kept:
             words = (
                 f"Nothing about {name} goes to a model: their sessions go on by flow and by hand. "
