@@ -22,31 +22,43 @@ if TYPE_CHECKING:
 
 _PR_SET_CHILD_SUBREAPER = 36
 _GRACE = 3.0  # seconds in which what was told to end may still end
+LAST_WORDS = 30.0  # seconds for what the time limit interrupts
 
 
-def call(command: Sequence[str | Path], *, folder: Path, limit: float | None = None) -> int:
+def call(
+    command: Sequence[str | Path],
+    *,
+    folder: Path,
+    limit: float | None = None,
+    last_words: float = LAST_WORDS,
+) -> int:
     """Runs a command to its end and returns its exit code, 124 after `limit` seconds.
 
-    130 answers Ctrl+C or a termination signal. A command that leaves processes behind fails with
-    1, even if it said that all was well.
+    At the limit it is interrupted and has `last_words` seconds to say what it knows: pytest prints
+    its failures. 130 answers Ctrl+C or a termination signal. A command that leaves processes behind
+    fails with 1, even if it said that all was well.
     """
     _adopt_orphans()
-    # With a terminal it stays in our group: Ctrl+C and a debugger's prompt work as usual.
-    own_group = sys.platform != "win32" and not sys.stdin.isatty()
-    process = subprocess.Popen(command, cwd=folder, start_new_session=own_group)
-    signal.signal(signal.SIGTERM, _interrupt)
+    flags = 0
+    if sys.platform == "win32":
+        own_group = limit is not None  # only the first of a group can be interrupted by another
+        flags = subprocess.CREATE_NEW_PROCESS_GROUP if own_group else 0
+    else:
+        # With a terminal it stays in our group: Ctrl+C and a debugger's prompt work as usual.
+        own_group = not sys.stdin.isatty()
+    process = subprocess.Popen(
+        command, cwd=folder, start_new_session=own_group, creationflags=flags
+    )
+    signal.signal(signal.SIGTERM, _interrupted)
     try:
         code = process.wait(limit)
     except subprocess.TimeoutExpired:
-        _end(process, own_group=own_group)
+        print(f"\nStopping: this takes longer than {limit:.0f} s.", flush=True)
+        _wind_up(process, last_words, own_group=own_group)
         print(f"\nStopped: this took longer than {limit:.0f} s. Its processes were ended.")
         return 124
     except KeyboardInterrupt:
-        with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError):
-            if own_group and sys.platform != "win32":
-                os.killpg(process.pid, signal.SIGINT)
-            process.wait(2 * _GRACE)
-        _end(process, own_group=own_group)
+        _wind_up(process, 2 * _GRACE, own_group=own_group, all_were_told=not own_group)
         return 130
     if left := _sweep():
         print(f"\nLeft running, and ended now: {', '.join(left)}. Whoever started it ends it.")
@@ -62,14 +74,40 @@ def replace(command: Sequence[str | Path]) -> int:
     return subprocess.run(command, check=False).returncode
 
 
-def _interrupt(_number: int, _frame: object) -> NoReturn:
+def _interrupted(_number: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt
+
+
+def _wind_up(
+    process: subprocess.Popen[bytes],
+    last_words: float,
+    *,
+    own_group: bool,
+    all_were_told: bool = False,
+) -> None:
+    """Interrupts a command, gives it a while to end by itself, and ends what is left of it.
+
+    `all_were_told` when the terminal has interrupted everybody in front of it already.
+    """
+    with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError, KeyboardInterrupt):
+        if all_were_told:
+            pass
+        elif sys.platform == "win32":
+            # Ctrl+C reaches no group of its own; tests/conftest.py lets Break mean the same.
+            process.send_signal(signal.CTRL_BREAK_EVENT)
+        elif own_group:
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.send_signal(signal.SIGINT)
+        process.wait(last_words)
+    _end(process, own_group=own_group)
 
 
 def _end(process: subprocess.Popen[bytes], *, own_group: bool) -> None:
     """Ends a command and all that can be found of what it started."""
     if sys.platform == "win32":
-        subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], check=False)
+        if process.poll() is None:
+            subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], check=False)
     else:
         with contextlib.suppress(ProcessLookupError):
             if own_group:

@@ -20,6 +20,7 @@ import ipaddress
 import logging
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -36,6 +37,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 gc.disable()  # see _garbage_on_this_thread_alone
+
+if sys.platform == "win32":  # how build/processes.py asks for the failures so far
+    signal.signal(signal.SIGBREAK, signal.default_int_handler)
 
 QT_FOLDERS = frozenset({"app", "e2e", "ui", "viewmodels"})
 

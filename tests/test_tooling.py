@@ -45,12 +45,13 @@ with open("daemon", "w") as file:
 """
 
 
-def _call(command: str, *, limit: float | None = None) -> str:
+def _call(command: str, *, limit: float | None = None, last_words: float = 30) -> str:
     return f"""
         import pathlib, sys
         import processes
         command = [sys.executable, "-c", {command!r}]
-        sys.exit(processes.call(command, folder=pathlib.Path.cwd(), limit={limit}))
+        folder, limit, last_words = pathlib.Path.cwd(), {limit}, {last_words}
+        sys.exit(processes.call(command, folder=folder, limit=limit, last_words=last_words))
     """
 
 
@@ -72,13 +73,65 @@ def test_a_command_that_leaves_a_daemon_fails_and_the_daemon_is_ended(tmp_path):
     assert _gone(tmp_path)
 
 
+STOPPING = "Stopping: this takes longer than 1 s."
+STOPPED = "Stopped: this took longer than 1 s. Its processes were ended."
+
+
 def test_the_time_limit_ends_everything_and_says_so(tmp_path):
-    endless = DAEMON + "import time\ntime.sleep(600)"
-    code, words = _outcome(_call(endless, limit=1), tmp_path)
-    assert (code, words) == (
-        124,
-        "\nStopped: this took longer than 1 s. Its processes were ended.\n",
+    deaf = DAEMON + (
+        "import signal, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "while True:\n"
+        "    time.sleep(600)\n"
     )
+    code, words = _outcome(_call(deaf, limit=1, last_words=1), tmp_path)
+    assert (code, words) == (124, f"\n{STOPPING}\n\n{STOPPED}\n")
+    assert _gone(tmp_path)
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "workers"])
+def test_at_the_time_limit_pytest_still_prints_its_failures(tmp_path, workers):
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_slow.py").write_text(
+        textwrap.dedent(
+            """
+            import pathlib, subprocess, time
+
+            def test_fails():
+                assert "apples" == "pears"
+
+            def test_hangs():
+                child = subprocess.Popen(["sleep", "600"])
+                pathlib.Path("daemon").write_text(str(child.pid))
+                pathlib.Path("hangs").touch()
+                time.sleep(600)
+            """
+        )
+    )
+    command = ["-m", "pytest", "-p", "no:cacheprovider", "-p", "no:pytestqt", *workers]
+    # The limit begins to count when the second test hangs, however busy the machine is.
+    patient = f"""
+        import pathlib, subprocess, sys
+        import processes
+
+        class Patient(subprocess.Popen):
+            def wait(self, timeout=None):
+                while timeout == 1 and self.poll() is None and not pathlib.Path("hangs").exists():
+                    super().poll()
+                return super().wait(timeout)
+
+        subprocess.Popen = Patient
+        command = [sys.executable, *{command}]
+        sys.exit(processes.call(command, folder=pathlib.Path.cwd(), limit=1))
+    """
+    code, words = _outcome(patient, tmp_path)
+    assert code == 124
+    before, _, last_words = words.partition(STOPPING)
+    assert "apples" not in before
+    assert "assert 'apples' == 'pears'" in last_words
+    assert "FAILED test_slow.py::test_fails" in last_words
+    assert "1 failed" in last_words
+    assert words.endswith(f"{STOPPED}\n")
     assert _gone(tmp_path)
 
 
