@@ -192,7 +192,7 @@ class IntakeViewModel(ViewModel):
         self.ticket: Ticket | None = None
         self.pictures: tuple[Attachment, ...] = ()
         self.is_starting = False
-        self._drafts = Drafts(engine.save_draft, self.tasks, self.changed.emit)
+        self._drafts = Drafts(self._save_draft, self.tasks, self.changed.emit)
         self.similar: tuple[SimilarSession, ...] = ()
         self.similar_tickets: tuple[TicketListing, ...] = ()
         self.error: FlowPilotError | None = None
@@ -327,6 +327,9 @@ class IntakeViewModel(ViewModel):
         self._drafts.drop(_FIELD)
         if self.text:
             self._drafts.keep(_FIELD, self.text)
+
+    async def _save_draft(self, session_id: str, where: str, text: str) -> None:
+        await self._engine.save_draft(session_id, where, text)
 
     async def _find_similar(self) -> None:
         await asyncio.sleep(TYPING_PAUSE)

@@ -63,7 +63,7 @@ class SessionViewModel(ViewModel):
         super().__init__(parent)
         self._engine = engine
         self._settings = settings
-        self._drafts = Drafts(engine.save_draft, self.tasks, self.changed.emit)
+        self._drafts = Drafts(self._save_draft, self.tasks, self.changed.emit)
         self.exhibits = Exhibits(engine)
         self._monotonic = monotonic
         self._read_at = 0.0
@@ -352,6 +352,9 @@ class SessionViewModel(ViewModel):
         """Give the buttons back when a verb is over."""
         if name in (self._slot("verb"), self._slot("probe")):
             self.changed.emit()
+
+    async def _save_draft(self, session_id: str, where: str, text: str) -> None:
+        await self._engine.save_draft(session_id, where, text)
 
     async def _load(self, *, begins: bool = False) -> None:
         session_id = self.session_id
