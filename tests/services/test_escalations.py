@@ -556,6 +556,22 @@ async def test_tending_without_a_network_says_so_and_goes_on(desks):
     assert (await sam.engine.escalation_queue()).error is None
 
 
+async def test_however_often_following_begins_there_is_one_poller_and_none_at_the_end(tmp_path):
+    def pollers() -> int:
+        return sum(task.get_name() == "queue poller" for task in asyncio.all_tasks())
+
+    async with make_team(tmp_path).desk(SAM) as sam:
+        sam.escalations.start()
+        await asyncio.gather(*(sam.escalations.tend() for _ in range(3)))
+        await sam.escalations.settled()
+        assert pollers() == 1
+        sam.events.publish(SettingsChanged("queue.poll_seconds"))
+        await sam.escalations.tend()
+        await sam.escalations.settled()
+        assert pollers() == 1
+    assert pollers() == 0
+
+
 class SlowMind:
     """A model that writes briefings when it is told to, and proposes nothing."""
 

@@ -88,8 +88,8 @@ class Escalations:
         """Stop; what is on its way is settled by its row."""
         self.background.close()
         self._end_listening()
-        await self._feed.stop()
         await self.background.aclose()
+        await self._feed.stop()
         await self.link.aclose()
 
     async def pick_up(self, escalation_id: str, read_back: str = "") -> Session:

@@ -8,6 +8,7 @@ remote is empty.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -52,6 +53,7 @@ class Feed:
         self._poller: Any = None
         self._is_idle = False
         self._is_following = False
+        self._changing = asyncio.Lock()  # there is one poller, whoever begins or ends it
         self._renewed: dict[str, float] = {}
         self.error: FlowPilotError | None = None
         """Why the queue can't be heard now."""
@@ -70,8 +72,12 @@ class Feed:
 
     async def follow(self) -> None:
         """Begin to poll, anew if it was polled already, and send what waits."""
-        await self.stop()
-        self._is_following = True  # also while nothing can be heard: ``tend`` begins then
+        async with self._changing:
+            await self._end()
+            self._is_following = True  # also while nothing can be heard: ``tend`` begins then
+            await self._begin()
+
+    async def _begin(self) -> None:
         try:
             queue = await self._link.queue()
         except QueueError as error:
@@ -98,6 +104,10 @@ class Feed:
     async def stop(self) -> None:
         """Poll no more."""
         self._is_following = False
+        async with self._changing:
+            await self._end()
+
+    async def _end(self) -> None:
         poller, self._poller = self._poller, None
         if poller is not None:
             await poller.aclose()
@@ -128,8 +138,9 @@ class Feed:
     async def tend(self) -> None:
         """Renew claims, send what is due, learn who is there; to be called every few seconds."""
         await self._outbox.run_due()
-        if self._is_following and self._poller is None:
-            await self.follow()
+        async with self._changing:
+            if self._is_following and self._poller is None:
+                await self._begin()
         try:
             queue = await self._link.queue()
             await self._roster.learn(queue)
