@@ -220,7 +220,7 @@ Hi Jon, see below.
 
 
 def test_no_text_of_the_proof_was_learned_from_and_every_flow_is_asked_for():
-    def told(text):
+    def told(text: str) -> str:
         return " ".join(re.findall(r"\w+", text.casefold()))
 
     learned = {told(sample.text) for sample in material(LIBRARY)}
