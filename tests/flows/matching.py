@@ -7,9 +7,9 @@ before it was measured, and nothing is chosen on it. What each corpus found on f
 anything had been chosen or trained on it, stands in `FIRST_CONTACT`: the first was read with lists
 of words grown text by text, the second with words brought to common meanings (it is the hardest,
 nearly every text is a rare case in rare words), the third with the classifier beside them. Left out
-of the training (whose short practice texts were written after it), the second finds 0.83 at 0.035; five-fold over all that is learned from, with
-its many texts of two or three words, it is 0.905 at 0.059 (`tests.flows.training --cross`).
-`--mistakes` lists what the proof does not find.
+of the training (whose short practice texts were written after it), the second finds 0.83 at 0.035;
+five-fold over all that is learned from, with its many texts of two or three words, it is 0.905 at
+0.059 (`tests.flows.training --cross`). `--mistakes` lists what the proof does not find.
 """
 
 import statistics
