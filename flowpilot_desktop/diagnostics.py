@@ -14,22 +14,23 @@ import hashlib
 import locale
 import logging
 import platform
-import sqlite3
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import metadata
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from flowpilot_desktop import __version__
 from flowpilot_desktop.core.errors import FlowPilotError
 from flowpilot_desktop.core.private_folder import make_private
-from flowpilot_desktop.core.redaction import RedactingFilter, Redactor
+
+if TYPE_CHECKING:
+    from flowpilot_desktop.core.redaction import RedactingFilter
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,29 @@ _LIBRARIES = (
 )
 
 
+class RedactingLate(logging.Filter):
+    """The redaction gateway for a handler, imported with the first record that comes.
+
+    The window need not wait for it. Without the gateway nothing passes but that something was said.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gateway: RedactingFilter | None = None
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Redact the record in place and let it pass."""
+        if self._gateway is None:
+            try:
+                from flowpilot_desktop.core.redaction import RedactingFilter  # noqa: PLC0415 - when needed
+            except ImportError:
+                record.msg, record.args = "This could not be redacted and is left out", None
+                record.exc_info = record.exc_text = record.stack_info = None
+                return True
+            self._gateway = RedactingFilter()
+        return self._gateway.filter(record)
+
+
 def start_logging(folder: Path, level: str = "info") -> Path:
     """Log to ``flowpilot.log`` in the folder, redacted; return the file."""
     make_private(folder)
@@ -69,7 +93,7 @@ def start_logging(folder: Path, level: str = "info") -> Path:
     formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
-    handler.addFilter(RedactingFilter())
+    handler.addFilter(RedactingLate())
     logging.getLogger().addHandler(handler)
     set_log_level(level)
     for chatty in _CHATTY:
@@ -113,6 +137,8 @@ def crash_of(kind: type[BaseException], error: BaseException, trace: TracebackTy
     digest = hashlib.sha256(f"{kind.__name__}|{places}".encode()).hexdigest()[:12]
     text = "".join(traceback.format_exception(kind, error, trace))
     facts = "\n".join(f"{name}: {value}" for name, value in versions().items())
+    from flowpilot_desktop.core.redaction import Redactor  # noqa: PLC0415 - not before the window
+
     report = Redactor().redact(f"{text}\n{facts}").text
     return Crash(digest, f"{kind.__name__} in {frames[-1].name if frames else '?'}", report)
 
@@ -144,6 +170,9 @@ def watch_for_bugs(shown: Callable[[Crash], None]) -> Callable[[], None]:
 
 def versions() -> dict[str, str]:
     """Return the versions that matter when something is odd."""
+    import sqlite3  # noqa: PLC0415 - not before the window
+    from importlib import metadata  # noqa: PLC0415
+
     facts = {
         "FlowPilot": __version__,
         "Python": platform.python_version(),

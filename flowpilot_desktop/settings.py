@@ -29,15 +29,17 @@ from datetime import UTC, datetime, time
 from enum import Enum, StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.errors import InvalidInput, StoreError, StoreFull
 from flowpilot_desktop.core.events import Events, SettingsChanged
 from flowpilot_desktop.core.private_folder import make_private
-from flowpilot_desktop.core.push import NoteVisibility
-from flowpilot_desktop.core.session import Engineer
 from flowpilot_desktop.core.timing import Rounding
+from flowpilot_desktop.core.visibility import NoteVisibility
+
+if TYPE_CHECKING:
+    from flowpilot_desktop.core.session import Engineer
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -566,6 +568,8 @@ class Settings:
     @property
     def engineer(self) -> Engineer:
         """The technician at this desktop."""
+        from flowpilot_desktop.core.session import Engineer  # noqa: PLC0415 - not before the window
+
         return Engineer(self.engineer_id, self.engineer_name, self.engineer_email)
 
     @property

@@ -23,7 +23,6 @@ from flowpilot_desktop.core.events import Events, SettingsChanged
 from flowpilot_desktop.diagnostics import note_faults, set_log_level, start_logging
 from flowpilot_desktop.profile import Profile
 from flowpilot_desktop.settings import Settings
-from flowpilot_desktop.ui import autostart
 from flowpilot_desktop.ui.instance import raise_first_instance
 from flowpilot_desktop.ui.shell import Shell
 
@@ -66,6 +65,8 @@ def log_as_chosen(settings: Settings, events: Events) -> None:
 
 async def agree_on_autostart(settings: Settings) -> None:
     """Let the setting say what the system does: an installer or its removal changes that, too."""
+    from flowpilot_desktop.ui import autostart  # noqa: PLC0415 - after the window is on the screen
+
     if (on := autostart.is_set()) is not settings.start_at_login:
         with contextlib.suppress(StoreError):  # told when the next thing is to be saved
             await settings.change(Settings.start_at_login, on)

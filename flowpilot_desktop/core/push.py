@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from flowpilot_desktop.core.redaction import RedactedText
 from flowpilot_desktop.core.ticket import RecordKind, Reference
+from flowpilot_desktop.core.visibility import NoteVisibility as NoteVisibility  # noqa: PLC0414 - theirs who push
 
 
 class PushKind(StrEnum):
@@ -42,13 +43,6 @@ class PsaPushStatus(StrEnum):
     SENT = "sent"
     PENDING_RETRY = "pending_retry"
     FAILED = "failed"
-
-
-class NoteVisibility(StrEnum):
-    """Who can read a note: the team, or the client as well."""
-
-    INTERNAL = "internal"
-    INTERNAL_AND_EXTERNAL = "internal_and_external"
 
 
 @dataclass(frozen=True, slots=True)
