@@ -276,6 +276,7 @@ async def test_a_session_changes_hands_and_its_originator_sees_how_it_ended(tmp_
                 "the originator to see that it was picked up",
             )
             await jordan.reads("Priya Nair works on this session")
+            assert not jordan.sees("Going on without Claude")
             await answers_badly(priya)
             await until(
                 lambda: any(step.id == card_id and step.response for step in jordan.view.steps),

@@ -237,7 +237,7 @@ class SessionPage(QWidget):
 
     def _render_banners(self) -> None:
         model = self.viewmodel
-        if model.notice:
+        if model.notice and model.is_live:
             self.banners.show_banner(
                 "notice",
                 "Go on with Claude?" if model.asks_budget else "Going on without Claude",
