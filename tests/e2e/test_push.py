@@ -124,7 +124,9 @@ def ours_changed(served: Served) -> list[dict[str, Any]]:
     return [n for n in served.site.notes_of(TICKET) if "Changed by hand" in n["text"]]
 
 
-async def test_a_refused_time_entry_is_given_other_times(connected, served):
+async def test_a_refused_time_entry_is_given_other_times_and_another_kind_of_work(
+    connected, served
+):
     refusal = answered(
         400, stored=False, body='{"code":"TimeEntryApi","message":"Sheet submitted"}'
     )
@@ -138,12 +140,17 @@ async def test_a_refused_time_entry_is_given_other_times(connected, served):
         panel = app.resolve_page.items
         await until(panel.editor.isVisible, "the editor")
         panel.span.end.setDateTime(panel.span.start.dateTime().addSecs(45 * 60))
+        await until(lambda: panel.work.work_role.count() > 1, "the site's work roles")
+        panel.work.work_role.setCurrentText("Technician")
+        panel.work.billable.setCurrentText("No charge")
         await technician.clicks("Send")
         await technician.reads(f"Documentation pushed to ticket #{TICKET}")
     (entry,) = served.site.entries_of(TICKET)
     posted = served.site.requests_for("POST", "/time/entries")[-1].json
     assert posted["actualHours"] == 0.75
     assert posted["hoursDeduct"] == 0
+    assert posted["workRole"] == {"id": 1}
+    assert posted["billableOption"] == "NoCharge"
     assert entry["member"]["identifier"] == "jblake"
 
 

@@ -109,11 +109,14 @@ async def test_work_type_role_and_billing_leave_and_the_board_remembers_them(
         assert not page.options.isVisible()
         assert not served.site.requests_for("GET", "/time/workTypes")  # nobody asked yet
         await technician.clicks("More")
-        await until(lambda: page.work_type.count() > 1 and page.work_role.count() > 1, "choices")
-        assert page.work_type.itemText(0) == "Usual work type"
-        chooses(page.work_type, "Remote")
-        chooses(page.work_role, "Technician")
-        chooses(page.billable, "No charge")
+        await until(
+            lambda: page.options.work_type.count() > 1 and page.options.work_role.count() > 1,
+            "choices",
+        )
+        assert page.options.work_type.itemText(0) == "Usual work type"
+        chooses(page.options.work_type, "Remote")
+        chooses(page.options.work_role, "Technician")
+        chooses(page.options.billable, "No charge")
         await technician.types("Solution in a sentence", "Restarted it.")
         await until(lambda: app.resolve_model.can_resolve, "a complete page")
         await technician.clicks("Resolve")

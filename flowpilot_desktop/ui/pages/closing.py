@@ -12,7 +12,6 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal, Slot
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -24,9 +23,7 @@ from PySide6.QtWidgets import (
 
 from flowpilot_desktop.core.push import NoteVisibility
 from flowpilot_desktop.core.redaction import Masked
-from flowpilot_desktop.core.ticket import Reference
 from flowpilot_desktop.core.timing import duration_words
-from flowpilot_desktop.services.tickets import TimeChoice
 from flowpilot_desktop.ui.controls import Button
 from flowpilot_desktop.ui.fields import Choice, Number
 from flowpilot_desktop.ui.pages.push import PushPanel
@@ -34,6 +31,7 @@ from flowpilot_desktop.ui.spans import SpanEdit
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
 from flowpilot_desktop.ui.words import joined, told
+from flowpilot_desktop.ui.work import WorkEdit
 from flowpilot_desktop.viewmodels.closing import ClosingViewModel
 from flowpilot_desktop.viewmodels.push import PushViewModel
 
@@ -42,12 +40,6 @@ _MOST_MINUTES = 24 * 60
 _VISIBILITIES = (
     ("Internal only", NoteVisibility.INTERNAL),
     ("Internal and external", NoteVisibility.INTERNAL_AND_EXTERNAL),
-)
-_BILLINGS = (
-    ("As agreed", ""),
-    ("Billable", "Billable"),
-    ("Do not bill", "DoNotBill"),
-    ("No charge", "NoCharge"),
 )
 _PLACES = 6
 
@@ -225,27 +217,9 @@ class ClosingPage(QWidget):
         self.span.edited.connect(self._closing.set_span)
         self.more = Button("More", variant="link", icon="chevron-down", parent=self.ticket)
         self.more.clicked.connect(self._closing.show_more)
-        self.options = self._options_row()
+        self.options = WorkEdit(self.ticket)
+        self.options.chosen.connect(self._closing.choose_time)
         self.options_words = PlainText("", self.ticket, tone="amber")
-
-    def _options_row(self) -> QWidget:
-        """Return what a site may need of a time entry; an empty choice leaves it to ConnectWise."""
-        row = QWidget(self.ticket)
-        line = QHBoxLayout(row)
-        line.setContentsMargins(0, 0, 0, 0)
-        line.setSpacing(theme().px(8))
-        self.work_type, self.work_role, self.billable = (Choice(row) for _ in range(3))
-        for box, name in (
-            (self.work_type, "Work type"),
-            (self.work_role, "Work role"),
-            (self.billable, "Billing"),
-        ):
-            box.setAccessibleName(name)
-            box.activated.connect(self._time_chosen)
-            line.addWidget(box)
-        for label, value in _BILLINGS:
-            self.billable.addItem(label, value)
-        return row
 
     def _pushed_panel(self) -> QFrame:
         self.pushed, rows = self._panel("Sent to the ticket")
@@ -353,11 +327,7 @@ class ClosingPage(QWidget):
         words = model.options_error.message if model.options_error else ""
         self.options_words.show_text(words)
         self.options_words.setVisible(bool(words) and model.shows_more)
-        choice = model.time_choice
-        _fill_choices(self.work_type, "Usual work type", model.work_types, choice.work_type)
-        _fill_choices(self.work_role, "Usual work role", model.work_roles, choice.work_role)
-        with QSignalBlocker(self.billable):
-            self.billable.setCurrentIndex(max(0, self.billable.findData(choice.billable)))
+        self.options.show_work(model.time_choice, model.work_types, model.work_roles)
 
     def _fill(self, editor: QPlainTextEdit, text: str, *, is_closed: bool) -> None:
         """Show a text unless the technician is just typing it."""
@@ -379,16 +349,6 @@ class ClosingPage(QWidget):
         self._closing.set_visibility(_VISIBILITIES[place][1])
 
     @Slot(int)
-    def _time_chosen(self, _: int) -> None:
-        self._closing.choose_time(
-            TimeChoice(
-                self.work_type.currentData() or Reference(),
-                self.work_role.currentData() or Reference(),
-                self.billable.currentData() or "",
-            )
-        )
-
-    @Slot(int)
     def _status_chosen(self, place: int) -> None:
         self._closing.choose_status(self._closing.statuses[place - 1] if place else None)
 
@@ -407,21 +367,6 @@ class ClosingPage(QWidget):
     @Slot()
     def _map_member(self) -> None:
         self.settings_wanted.emit("Integrations")
-
-
-def _fill_choices(
-    box: QComboBox, nothing: str, offered: tuple[Reference, ...], chosen: Reference
-) -> None:
-    """Offer what the site has, and what was chosen even when that can't be asked for now."""
-    wanted = [Reference(), *offered]
-    if chosen.id and chosen.id not in {one.id for one in offered}:
-        wanted.append(chosen)
-    with QSignalBlocker(box):
-        if [box.itemData(place) for place in range(box.count())] != wanted:
-            box.clear()
-            for one in wanted:
-                box.addItem(one.name if one.id else nothing, one)
-        box.setCurrentIndex([one.id for one in wanted].index(chosen.id))
 
 
 def _masked_words(masked: tuple[Masked, ...], *, is_closed: bool) -> str:

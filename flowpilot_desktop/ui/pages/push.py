@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QVBoxLayout, QWi
 
 from flowpilot_desktop.core.push import NotePayload, PushItem, PushState, TimePayload
 from flowpilot_desktop.services.audit import AuditRow, member
+from flowpilot_desktop.services.tickets import TimeChoice
 from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button
 from flowpilot_desktop.ui.fields import Choice
 from flowpilot_desktop.ui.lists import RowList, RowWords
@@ -17,6 +18,7 @@ from flowpilot_desktop.ui.spans import SpanEdit
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
 from flowpilot_desktop.ui.words import joined, local_time
+from flowpilot_desktop.ui.work import WorkEdit
 from flowpilot_desktop.viewmodels.push import (
     AuditViewModel,
     PushViewModel,
@@ -122,6 +124,7 @@ class PushPanel(QFrame):
         rows.setSpacing(px(6))
         self.text = AnswerEdit("", "Text to send", self.editor, sends=False, lines=3)
         self.span = SpanEdit("Time entry", self.editor)
+        self.work = WorkEdit(self.editor)
         self.status = Choice(self.editor)
         self.status.setAccessibleName("Status to set")
         self.send = Button("Send", icon="send", variant="primary", parent=self.editor)
@@ -134,6 +137,7 @@ class PushPanel(QFrame):
         line.addStretch(1)
         rows.addWidget(self.text)
         rows.addWidget(self.span, 0, Qt.AlignmentFlag.AlignLeft)
+        rows.addWidget(self.work, 0, Qt.AlignmentFlag.AlignLeft)
         rows.addWidget(self.status, 0, Qt.AlignmentFlag.AlignLeft)
         rows.addLayout(line)
         return self.editor
@@ -175,7 +179,9 @@ class PushPanel(QFrame):
         payload = item.payload
         is_status = not isinstance(payload, NotePayload | TimePayload)
         self.text.setVisible(not is_status)
-        self.span.setVisible(isinstance(payload, TimePayload))
+        is_time = isinstance(payload, TimePayload)
+        self.span.setVisible(is_time)
+        self.work.setVisible(is_time)
         self.status.setVisible(is_status)
         if begins and isinstance(payload, NotePayload):
             self.text.show_text(payload.text.text.removesuffix(item.marker).rstrip())
@@ -183,7 +189,11 @@ class PushPanel(QFrame):
         elif begins and isinstance(payload, TimePayload):
             self.text.show_text(payload.notes.text)
             self.span.show_span(payload.start, payload.end)
+            work = TimeChoice(payload.work_type, payload.work_role, payload.billable)
+            self.work.show_work(work, model.work_types, model.work_roles)
             self.text.setFocus()
+        elif is_time:
+            self.work.offer(model.work_types, model.work_roles)
         names = [status.name for status in model.statuses]
         if [self.status.itemText(place) for place in range(self.status.count())] != names:
             self.status.clear()
@@ -198,7 +208,7 @@ class PushPanel(QFrame):
         if isinstance(item.payload, NotePayload):
             model.send_text(self.text.text)
         elif isinstance(item.payload, TimePayload):
-            model.send_time(self.text.text, *self.span.span)
+            model.send_time(self.text.text, *self.span.span, self.work.work)
         elif 0 <= self.status.currentIndex() < len(model.statuses):
             model.send_status(model.statuses[self.status.currentIndex()])
 
