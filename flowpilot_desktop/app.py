@@ -18,33 +18,29 @@ import logging
 import signal
 import sys
 from contextlib import AsyncExitStack
-from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from PySide6.QtCore import QObject, QTimer, QUrl, Slot
-from PySide6.QtGui import QDesktopServices, QGuiApplication, QKeySequence
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QApplication
 
 from flowpilot_desktop.composition import Desk, open_desk
 from flowpilot_desktop.core.errors import (
     FlowPilotError,
-    ModelUnavailable,
     ProfileInUse,
-    PsaUnreachable,
-    QueueUnreachable,
 )
-from flowpilot_desktop.core.events import Reach, ReachChanged, SettingsChanged, System
+from flowpilot_desktop.core.events import ReachChanged, SettingsChanged, System
 from flowpilot_desktop.core.history import SessionFilter, TicketListing
 from flowpilot_desktop.core.ticket import Ticket
-from flowpilot_desktop.diagnostics import Crash, watch_for_bugs
+from flowpilot_desktop.diagnostics import watch_for_bugs
 from flowpilot_desktop.profile import Profile
 from flowpilot_desktop.services.audit import Audit
 from flowpilot_desktop.services.engine import SessionView
 from flowpilot_desktop.services.tickets import TRY_EVERY
-from flowpilot_desktop.settings import Setting, Settings
-from flowpilot_desktop.settings import Theme as ThemeChoice
+from flowpilot_desktop.ui.appearance import Appearance
 from flowpilot_desktop.ui.hand_off import HandOffScreens
 from flowpilot_desktop.ui.instance import FirstInstance, raise_starting_instance
+from flowpilot_desktop.ui.notices import Notices
 from flowpilot_desktop.ui.pages.flows import FlowsPage
 from flowpilot_desktop.ui.pages.history import HistoryPage
 from flowpilot_desktop.ui.pages.intake import IntakePage
@@ -69,14 +65,6 @@ log = logging.getLogger(__name__)
 M = TypeVar("M", bound=ViewModel)
 
 GARBAGE_MILLISECONDS = 1_000
-_FAULTS_TOLD = 5
-_ZOOM_STEP = 10
-_UNREACHABLE: dict[type[FlowPilotError], System] = {
-    PsaUnreachable: System.PSA,
-    QueueUnreachable: System.QUEUE,
-    ModelUnavailable: System.MODEL,
-}
-"""Failures that are over as soon as their system can be reached again."""
 _GENERATION_LIMITS = (700, 10, 10)
 
 
@@ -128,17 +116,18 @@ class Application(QObject):
         self.window = shell.window
         self.window.close_requested.connect(self._close_window)
         self._is_open = False
-        self.tasks = Tasks(self._show_failure)
+        self.notices = Notices(self.window, self.events, self)
+        self.tasks = Tasks(self.notices.show_failure)
+        self.appearance = Appearance(self.settings, self.theme, self.events, self.tasks, self)
         self._left = asyncio.get_running_loop().create_future()
         self._stack = AsyncExitStack()
         self._models: list[ViewModel] = []
         self._verifying = ""
-        self._unreachable: dict[str, System] = {}
-        self._crashes: dict[str, Crash] = {}
         self._listening = [
             self.events.listen(ReachChanged, self.window.show_reach),
-            self.events.listen(ReachChanged, self._reach_changed),
             self.events.listen(SettingsChanged, self._settings_changed),
+            self.notices.end,
+            self.appearance.end,
         ]
         self.desk: Desk
 
@@ -146,7 +135,7 @@ class Application(QObject):
 
     async def open(self, *, minimized: bool = False) -> None:
         """Show the window, then open the profile and fill it."""
-        self._stack.callback(watch_for_bugs(self._show_crash))
+        self._stack.callback(watch_for_bugs(self.notices.show_crash))
         self._watch_signals()
         if not minimized:
             self.window.show()
@@ -165,7 +154,10 @@ class Application(QObject):
         self.tasks.start("claude's key", self.desk.assistant.look_for_key())
         self.hand_off.start()
         self._is_open = True
-        self._tell_reports()
+        unsafe = str(getattr(self.desk.secrets, "words", ""))
+        self.notices.show_reports(self.settings.report, self.desk.store.report.words, unsafe)
+        if self.profile.own_flows.is_dir():
+            self.tasks.start("own flows", self._tell_flow_faults())
 
     def _build_pages(self) -> None:
         engine = self.desk.engine
@@ -252,7 +244,6 @@ class Application(QObject):
         window = self.window
         window.page_changed.connect(self._page_changed)
         window.system_chosen.connect(self._system_chosen)
-        window.banner_acted.connect(self._banner_acted)
         self.intake_model.started.connect(self.open_session)
         self.intake_page.session_chosen.connect(self.open_session)
         self.intake_page.ticket_shown.connect(self._show_ticket)
@@ -291,13 +282,7 @@ class Application(QObject):
         add("ticket.link", "Link a ticket", self._link_current, "Ctrl+Shift+T", "Ticket")
         add("history.search", "Search the history", self._search_history, "Ctrl+F", "Go")
         add("welcome", "Set FlowPilot up step by step", self.set_up, "", "Window")
-        add("theme.light", "Light theme", self._show_light, "", "Window")
-        add("theme.dark", "Dark theme", self._show_dark, "", "Window")
-        add("theme.system", "Theme like the system", self._show_like_system, "", "Window")
-        larger = add("text.larger", "Larger text", self._larger_text, "Ctrl++", "Window")
-        larger.setShortcuts([QKeySequence("Ctrl++"), QKeySequence("Ctrl+=")])
-        add("text.smaller", "Smaller text", self._smaller_text, "Ctrl+-", "Window")
-        add("text.usual", "Usual size of text", self._usual_text, "Ctrl+0", "Window")
+        self.appearance.register(self.actions)
         add("app.quit", "Quit FlowPilot", self.quit, "Ctrl+Q", "Window")
 
     async def _restore(self) -> None:
@@ -313,7 +298,7 @@ class Application(QObject):
 
     def _kept(self, model: M) -> M:
         self._models.append(model)
-        model.failed.connect(self._show_failure)
+        model.failed.connect(self.notices.show_failure)
         return model
 
     def _watch_signals(self) -> None:
@@ -520,110 +505,11 @@ class Application(QObject):
         if message.startswith("session "):
             self.open_session(message.removeprefix("session "))
 
-    # The look
-
-    @Slot()
-    def _show_light(self) -> None:
-        self._change(Settings.theme, ThemeChoice.LIGHT)
-
-    @Slot()
-    def _show_dark(self) -> None:
-        self._change(Settings.theme, ThemeChoice.DARK)
-
-    @Slot()
-    def _show_like_system(self) -> None:
-        self._change(Settings.theme, ThemeChoice.SYSTEM)
-
-    @Slot()
-    def _larger_text(self) -> None:
-        self._zoom(self.settings.zoom + _ZOOM_STEP)
-
-    @Slot()
-    def _smaller_text(self) -> None:
-        self._zoom(self.settings.zoom - _ZOOM_STEP)
-
-    @Slot()
-    def _usual_text(self) -> None:
-        self._zoom(Settings.zoom.default)
-
-    def _zoom(self, percent: int) -> None:
-        zoom = Settings.zoom
-        self._change(zoom, int(min(zoom.most, max(zoom.least, percent))))
-
-    def _change(self, setting: Setting[Any], value: object) -> None:
-        self.tasks.start(f"change {setting.key}", self.settings.change(setting, value))
-
     # News
 
     def _settings_changed(self, event: SettingsChanged) -> None:
         if event.key == "model.key" and self._is_open:
             self.tasks.start("claude's key", self.desk.assistant.look_for_key())
-        if event.key.startswith("appearance."):
-            self.theme.show(self.settings.theme.value, self.settings.zoom / 100)
-
-    def _reach_changed(self, event: ReachChanged) -> None:
-        """Take away what said that a system can't be reached: it can be again."""
-        if event.reach is Reach.REACHABLE:
-            for key in [key for key, of in self._unreachable.items() if of is event.system]:
-                self.window.banners.hide_banner(key)
-                del self._unreachable[key]
-
-    def _tell_reports(self) -> None:
-        if self.settings.report:
-            self.window.banners.show_banner(
-                "settings", "Settings", self.settings.report, tone="amber"
-            )
-        report = self.desk.store.report.words
-        if report:
-            self.window.banners.show_banner("store", "Local store", report, tone="amber")
-        unsafe = str(getattr(self.desk.secrets, "words", ""))
-        if unsafe:
-            self.window.banners.show_banner("keyring", "No keyring", unsafe, tone="amber")
-        if self.profile.own_flows.is_dir():
-            self.tasks.start("own flows", self._tell_flow_faults())
 
     async def _tell_flow_faults(self) -> None:
-        """Name the technician's own flow files that were left out, with their lines."""
-        faults = [str(fault) for fault in (await self.desk.flows()).findings]
-        if faults:
-            more = f"\nand {len(faults) - _FAULTS_TOLD} more" * (len(faults) > _FAULTS_TOLD)
-            self.window.banners.show_banner(
-                "flows",
-                "Flow files were left out",
-                "\n".join(faults[:_FAULTS_TOLD])
-                + f"{more}\nAll other flows work. Mend the file and start FlowPilot again.",
-                tone="amber",
-            )
-
-    @Slot(object)
-    def _show_failure(self, error: FlowPilotError) -> None:
-        log.info("Shown to the technician: %s", type(error).__name__)
-        key = f"failure {type(error).__name__}"
-        for kind, system in _UNREACHABLE.items():
-            if isinstance(error, kind):
-                self._unreachable[key] = system
-        self.window.banners.show_banner(
-            key,
-            error.title,
-            f"{error.message} {error.hint}".strip(),
-            tone="red",
-        )
-
-    def _show_crash(self, crash: Crash) -> None:
-        self._crashes[f"crash {crash.kind}"] = crash
-        QTimer.singleShot(0, self, partial(self._show_crash_card, crash))
-
-    def _show_crash_card(self, crash: Crash) -> None:
-        self.window.banners.show_banner(
-            f"crash {crash.kind}",
-            "FlowPilot made a mistake",
-            "Your work up to here is saved. A report without secrets can be copied for support.",
-            tone="red",
-            action="Copy report",
-        )
-
-    @Slot(str)
-    def _banner_acted(self, key: str) -> None:
-        crash = self._crashes.get(key)
-        if crash is not None:
-            QGuiApplication.clipboard().setText(crash.report)
+        self.notices.show_flow_faults([str(one) for one in (await self.desk.flows()).findings])

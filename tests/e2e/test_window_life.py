@@ -38,8 +38,8 @@ async def test_an_outage_ends_by_itself_and_its_banner_with_it(
         assert (await app.desk.tickets.find(TicketQuery())).error is None
         psa.away = True
         assert (await app.desk.tickets.find(TicketQuery())).error is not None
-        app._show_failure(PsaUnreachable("Couldn't reach ConnectWise."))
-        app._show_failure(StoreFull())
+        app.notices.show_failure(PsaUnreachable("Couldn't reach ConnectWise."))
+        app.notices.show_failure(StoreFull())
         assert app.desk.reach.state(System.PSA).reach is Reach.AWAY
         psa.away = False
         await until(
