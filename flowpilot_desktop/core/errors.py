@@ -273,7 +273,8 @@ class ModelUnavailable(ModelError):
 class ModelAnswerUnusable(ModelError):
     """The model answered, but not with a step.
 
-    ``reason`` is one of refusal, max_tokens, malformed, too_long, not_accepted, unexpected.
+    ``reason`` is one of refusal, max_tokens, malformed, too_long, not_accepted, unexpected,
+    cut_off, limit, repeated.
     ``usage`` is what the answer cost all the same, or None.
     """
 

@@ -18,6 +18,7 @@ from enum import StrEnum
 from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.findings import corrected
 from flowpilot_desktop.core.session import (
+    BRIEFING_FRESH,
     STEP_LIMIT,
     Action,
     Briefing,
@@ -108,6 +109,30 @@ def must_conclude(
     """Return whether the next card must be the one best answer."""
     return any(
         stop.sign.forces_conclusion for stop in stop_signs(steps, limits=limits, worked=worked)
+    )
+
+
+def tried_before(steps: Sequence[Step], draft: StepDraft) -> int | None:
+    """Return the number of the step that a draft repeats although a fresh start forbids it.
+
+    What counts was done before the last pickup that began afresh; without one nothing does. A
+    verification is asked again after every fix.
+    """
+    pickups = [step for step in steps if isinstance(step.body, Briefing) and not step.corrects]
+    last = max(pickups, key=lambda step: step.number, default=None)
+    answer = last.response if last is not None else None
+    is_fresh = answer is not None and answer.option == BRIEFING_FRESH
+    if last is None or not is_fresh or isinstance(draft.body, Verification):
+        return None
+    return next(
+        (
+            step.number
+            for step in steps
+            if step.number < last.number
+            and _was_tried(step)
+            and are_near_identical(step.body, draft.body)
+        ),
+        None,
     )
 
 

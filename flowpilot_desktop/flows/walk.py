@@ -137,7 +137,8 @@ def _fresh_start(steps: tuple[Step, ...]) -> int:
     """Return the index after the last pickup that began afresh, 0 without one."""
     for index in range(len(steps) - 1, -1, -1):
         step = steps[index]
-        if step.kind is StepKind.BRIEFING and step.response is not None:
+        # A briefing's words that came late repeat its answer and begin nothing.
+        if step.kind is StepKind.BRIEFING and step.response is not None and not step.corrects:
             return index + 1 if step.response.option == BRIEFING_FRESH else 0
     return 0
 

@@ -225,6 +225,15 @@ def taken_over(step: Step, body: Briefing) -> Iterator[str | Block]:
     yield from added(step)
 
 
+def tried_already(number: int) -> str:
+    """Return what is said to a card that repeats a step in spite of a fresh start."""
+    return (
+        f"Your card asked for what was done in step {number}, before the session was taken over; "
+        "it was not shown. Repeat no step that was done: write a card that asks for something "
+        "else."
+    )
+
+
 def added(step: Step) -> Iterator[str | Block]:
     """Yield what the engineer who took over wrote about it."""
     if step.response is not None and step.response.text.strip():

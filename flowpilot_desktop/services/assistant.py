@@ -20,7 +20,15 @@ from flowpilot_desktop.core.attachment import Attachment
 from flowpilot_desktop.core.errors import ModelAnswerUnusable, ModelError, ModelUnavailable
 from flowpilot_desktop.core.events import Reach, System
 from flowpilot_desktop.core.happening import Happening, HappeningKind
-from flowpilot_desktop.core.ports import Consultation, Model, Picture, StepProgress
+from flowpilot_desktop.core.ports import (
+    Consultation,
+    Model,
+    Picture,
+    Speaker,
+    StepProgress,
+    Turn,
+)
+from flowpilot_desktop.core.redaction import Redactor
 from flowpilot_desktop.core.session import (
     STEP_LIMIT,
     Resolution,
@@ -34,12 +42,13 @@ from flowpilot_desktop.core.session import (
     Verification,
     is_verified,
 )
-from flowpilot_desktop.core.stops import Limits, Stop, StopSign, stop_signs
+from flowpilot_desktop.core.stops import Limits, Stop, StopSign, stop_signs, tried_before
 from flowpilot_desktop.core.ticket import TicketContext
 from flowpilot_desktop.core.usage import UsageRecord
 from flowpilot_desktop.flows import walk
 from flowpilot_desktop.flows.library import FlowLibrary
 from flowpilot_desktop.flows.model import Flow
+from flowpilot_desktop.llm import wording
 from flowpilot_desktop.llm.conversation import Pause, Record, Scribe, TicketRead
 from flowpilot_desktop.services.model_access import ModelAccess
 from flowpilot_desktop.services.reach import ReachBoard
@@ -160,7 +169,7 @@ class Assistant:
             if limit is not None and is_concluded:
                 raise ModelAnswerUnusable(limit.message, reason="limit")
             model = await self._access.model_about(case.session, case.told())
-            draft = await self._asked(model, case, flow, progress, must_conclude=must_conclude)
+            draft = await self._thought(model, case, flow, progress, must_conclude=must_conclude)
         except ModelError as error:
             self._access.failed(error)
             notice = self._noted(error)
@@ -245,7 +254,7 @@ class Assistant:
             return None
         return self._access.usage_record(case.session.id, model, usage)
 
-    async def _asked(
+    async def _thought(
         self,
         model: Model,
         case: Case,
@@ -254,14 +263,52 @@ class Assistant:
         *,
         must_conclude: bool,
     ) -> StepDraft:
+        """Return the model's card; on a fresh start never what was tried before the pickup.
+
+        A card that was tried is told to the model and asked for once more; then the flow, which
+        repeats nothing either, has its turn. The best answer at a limit stays as it is.
+        """
         question = await self.consultation(case, flow, must_conclude=must_conclude)
-        spent: UsageRecord | None = None
+        draft = await self._asked(model, case, question, progress)
+        number = None if must_conclude else tried_before(case.steps, draft)
+        if number is None:
+            return draft
+        words = Redactor().redact(wording.tried_already(number))
+        question = replace(question, turns=(*question.turns, Turn(Speaker.APP, words)))
+        try:
+            second = await self._asked(model, case, question, progress, paid=draft)
+        except ModelError as error:
+            error.usage = draft.usage + (error.usage or Usage())
+            error.model = error.model or draft.model
+            raise
+        draft = replace(second, usage=draft.usage + second.usage)
+        number = tried_before(case.steps, draft)
+        if number is None:
+            return draft
+        refused = ModelAnswerUnusable(
+            f"Claude asked again for what was done in step {number}.", reason="repeated"
+        )
+        refused.usage, refused.model = draft.usage, draft.model
+        raise refused
+
+    async def _asked(
+        self,
+        model: Model,
+        case: Case,
+        question: Consultation,
+        progress: Progress | None,
+        *,
+        paid: StepDraft | None = None,
+    ) -> StepDraft:
+        """Return what the model answers; ``paid`` is an answer that led to this question."""
+        before = paid.usage if paid is not None else Usage()
+        spent = self._spent(case, paid.model, before) if paid is not None else None
         try:
             async with aclosing(model.next_step(question)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, StepDraft):
                         return piece
-                    spent = self._spent(case, piece.model, piece.usage)
+                    spent = self._spent(case, piece.model, before + piece.usage)
                     if progress is not None:
                         progress(piece)
         except asyncio.CancelledError:

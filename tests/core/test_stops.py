@@ -5,8 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flowpilot_desktop.core.session import (
+    BRIEFING_CONTINUE,
+    BRIEFING_FRESH,
     STEP_LIMIT,
     Action,
+    Briefing,
     Command,
     Hypothesis,
     HypothesisStatus,
@@ -27,6 +30,7 @@ from flowpilot_desktop.core.stops import (
     are_near_identical,
     must_conclude,
     stop_signs,
+    tried_before,
 )
 
 
@@ -200,3 +204,23 @@ def test_long_texts_are_compared_quickly():
     began = datetime.now(UTC)
     stop_signs(many, StepDraft(Action("look at the log " * 120), Source.CLAUDE))
     assert datetime.now(UTC) - began < timedelta(seconds=2)
+
+
+def taken_over(number: int, way: str = BRIEFING_FRESH, corrects: str = "") -> Step:
+    body = Briefing("The printer prints nothing", "Sam")
+    return step(number, body, response=Response(option=way), corrects=corrects)
+
+
+def test_a_fresh_start_forbids_what_was_done_before_it_and_nothing_else():
+    undone = step(2, Action("Swap the cable"), response=Response(result=Result.COULD_NOT_TRY))
+    held = step(3, Verification("Does it hold?"))
+    past = [step(1, Action("Look at the spooler.")), undone, held, taken_over(4)]
+    own = step(5, Action("Swap the tray"))
+    late = taken_over(6, corrects="step-4")
+    everything = [*past, own, late]
+    assert tried_before(everything, StepDraft(Action("Look at the spooler"), Source.CLAUDE)) == 1
+    for body in (undone.body, held.body, own.body, Action("Look at spooler 2")):
+        assert tried_before(everything, StepDraft(body, Source.CLAUDE)) is None
+    same = StepDraft(Action("Look at the spooler"), Source.CLAUDE)
+    assert tried_before([past[0], taken_over(2, BRIEFING_CONTINUE)], same) is None
+    assert tried_before(past[:1], same) is None

@@ -44,17 +44,24 @@ from flowpilot_desktop.core.session import (
     Response,
     Result,
     SessionStatus,
+    Source,
     Step,
     StepDraft,
     StepKind,
     Usage,
 )
+from flowpilot_desktop.core.stops import are_near_identical
+from flowpilot_desktop.llm import registry
+from flowpilot_desktop.llm.registry import ModelSettings
 from flowpilot_desktop.services.engine import Closing
 from flowpilot_desktop.services.escalations import QueueEntry
 from flowpilot_desktop.services.queue import INVITATION_NAME, SETTING
 from tests.clock import VirtualClock
 from tests.services.desk import CONNECTION, Desk, any_answer, diagnose, open_desk
+from tests.services.mind import PATIENT
 from tests.services.team import ALEX, KIM, SAM, Team, make_team, two_desks
+from tests.simulators.claude import KEY, Answer, running
+from tests.simulators.claude_answers import card
 from tests.simulators.postgres import shared_server
 
 PRINTER = "12352"
@@ -186,6 +193,49 @@ async def test_a_fresh_start_repeats_no_step_that_was_done(desks):
     await sam.escalations.refresh()
     shown = (await sam.engine.session(session_id)).steps
     assert [step.id for step in shown] == [step.id for step in later]
+
+
+@pytest.mark.parametrize("again", [1, 2], ids=["once", "and once more"])
+async def test_a_fresh_start_shows_no_card_of_claudes_that_was_tried(tmp_path, again):
+    team = make_team(tmp_path)
+    tried = Answer(json=card(text="Restart the spooler on <print server>."))
+    new = Answer(json=card(text="Print from another computer."))
+    with running() as simulator:
+        settings = ModelSettings(base_url=simulator.url, timeouts=PATIENT)
+        sams, alexs = registry.create(settings, KEY), registry.create(settings, KEY)
+        async with team.desk(SAM, model=sams) as sam, team.desk(ALEX, model=alexs) as alex:
+            session_id = await begun(sam)
+            simulator.script(tried)
+            open_card = await sam.engine.next_step(session_id)
+            assert open_card is not None
+            failed = Response(result=Result.DID_NOT_WORK)
+            await sam.engine.respond(session_id, open_card.id, failed)
+            await sam.engine.escalate_session(session_id, "I need somebody with rights")
+            await sam.escalations.settled()
+            entry = await waiting_for(alex)
+            await alex.engine.pickup_session(entry.escalation.id, resume_mode=BRIEFING_FRESH)
+            await alex.escalations.settled()
+            before = len(simulator.asked())
+            simulator.script(*[tried] * again, new)
+            step = await alex.engine.next_step(session_id)
+            assert step is not None
+            assert not are_near_identical(step.body, open_card.body)
+            first, second = simulator.asked()[before:]
+            same = len(first["messages"]) - 1
+            assert second["messages"][:same] == first["messages"][:same]
+            assert "asked for what was done in step 1" in str(second["messages"][-1])
+            paid = sum(item.usage.total for item in simulator.requests[before:] if item.usage)
+            if again == 1:
+                assert step.body.text == "Print from another computer."
+                used = step.usage
+                read = used.input_tokens + used.cache_read_tokens + used.cache_write_tokens
+                assert read == paid
+                assert alex.engine.notice(session_id) == ""
+            else:
+                assert step.source is Source.FLOW
+                assert "asked again for what was done in step 1" in alex.engine.notice(session_id)
+                spent = await alex.store.usage(session_id=session_id)
+                assert spent.usage.total >= paid, "unusable answers are paid for"
 
 
 async def test_both_time_entries_are_their_own_and_do_not_overlap(desks):
