@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox
 
@@ -175,6 +176,28 @@ async def test_a_ticket_is_linked_midway_and_refreshed_by_clicks(connected, serv
         served.site.tables.tickets[TICKET]["summary"] = "Now all printers are offline"
         await technician.clicks("Refresh from ConnectWise")
         await technician.reads("Now all printers are offline")
+
+
+async def test_no_row_stays_marked_when_the_list_comes_back(tmp_path):
+    async with at_the_desk(tmp_path, demo=True) as technician:
+        app = technician.app
+        rows = app.intake_page.picker.list
+        await until(lambda: app.intake_model.picker.tickets.rowCount() > 1, "the tickets")
+        for way_back in ("Change", "New session"):
+            index = app.intake_model.picker.tickets.index(1)
+            QTest.mouseClick(
+                rows.viewport(), Qt.MouseButton.LeftButton, pos=rows.visualRect(index).center()
+            )
+            await until(lambda: app.intake_model.ticket is not None, "a chosen ticket")
+            if way_back == "Change":
+                await technician.clicks("Change")
+            else:
+                await technician.clicks(app.intake_page.start.text())
+                await until(lambda: app.window.current_page == "session", "the session")
+                app.new_session()
+            await until(rows.isVisible, "the list again")
+            assert app.intake_model.ticket is None
+            assert not rows.selectionModel().hasSelection()
 
 
 async def test_what_is_missing_merged_or_moved_is_said(connected, served):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSignalBlocker, Signal, Slot
+from PySide6.QtCore import QModelIndex, QSignalBlocker, Signal, Slot
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLineEdit, QTabBar, QVBoxLayout, QWidget
 
 from flowpilot_desktop.core.ticket import Reference, Ticket, TicketScope
@@ -55,7 +55,7 @@ class TicketPickerView(QWidget):
         self.status.setAccessibleName("Status")
         self.status.activated.connect(self._status_chosen)
         self.list = RowList(model.tickets, self._words, "Tickets", self)
-        self.list.chosen.connect(self.chosen)
+        self.list.chosen.connect(self._take)
         self.list.ending.connect(model.more)
         self.empty = PlainText("", self, tone="muted")
         head = QHBoxLayout()
@@ -138,6 +138,12 @@ class TicketPickerView(QWidget):
     @Slot(int)
     def _show_scope(self, place: int) -> None:
         self._model.show_scope(_SCOPES[place][1])
+
+    @Slot(object)
+    def _take(self, ticket: Ticket) -> None:
+        # When the list comes back, a row that is still marked would read as the chosen ticket.
+        self.list.setCurrentIndex(QModelIndex())
+        self.chosen.emit(ticket)
 
     @Slot()
     def _take_first(self) -> None:
