@@ -124,6 +124,44 @@ class Button(QPushButton):
             self.setIconSize(QSize(size.width() + gap, size.height()))
 
 
+class LineButton(Button):
+    """A link on one line whose beginning gives way where the room ends, never its ending."""
+
+    def __init__(self, *, icon: str = "", parent: QWidget | None = None) -> None:
+        super().__init__("", icon=icon, variant="link", parent=parent)
+        self._words, self._ending = "", ""
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+
+    def show_line(self, words: str, ending: str) -> None:
+        """Show what may be cut, then what may not; the tip says it whole when it was cut."""
+        if (words, ending) != (self._words, self._ending):
+            self._words, self._ending = words, ending
+            self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Cut anew for the new room."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def minimumSizeHint(self) -> QSize:
+        """Room for the ending and a few letters."""
+        hint = super().minimumSizeHint()
+        metrics = self.fontMetrics()
+        ending = metrics.horizontalAdvance(self._ending) + metrics.averageCharWidth() * 8
+        return QSize(min(hint.width(), ending), hint.height())
+
+    def _fit(self) -> None:
+        self.ensurePolished()
+        metrics = self.fontMetrics()
+        around = self.iconSize().width() + theme().px(10)
+        room = self.width() - around - metrics.horizontalAdvance(self._ending)
+        shown = metrics.elidedText(self._words, Qt.TextElideMode.ElideRight, max(0, room))
+        whole = self._words + self._ending
+        self.show_text(shown + self._ending)
+        self.setAccessibleName(whole)
+        self.setToolTip(tip(whole) if shown != self._words else "")
+
+
 class FoldedText(QWidget):
     """A text that shows its beginning, and all of it (up to ``SHOWN_LIMIT``) on demand."""
 

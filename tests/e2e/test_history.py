@@ -146,5 +146,18 @@ async def test_solved_before_tells_score_client_and_age(tmp_path):
             f"Restarted the spooler. · {best.session.company} · 3 d ago · {best.likeness:.0%} alike"
         )
         await technician.reads(words)
-        await technician.clicks(words)
+        # However long the solution was, who, when and how alike stay on the screen, uncut.
+        long = replace(session, resolved_at=ago, resolution_summary="Restarted the spooler " * 9)
+        await store.save(long)
+        app.window.resize(700, 600)
+        await technician.types("What is going on", " again")
+        line = app.intake_page._before_lines[0]
+        await until(lambda: "…" in line.text(), "a line that was cut")
+        assert line.text().startswith("Restarted the spooler")
+        assert line.text().endswith("% alike")
+        assert "3 d ago" in line.text()
+        inside = line.contentsRect().width() - line.iconSize().width()
+        assert line.fontMetrics().horizontalAdvance(line.text()) <= inside
+        assert line.accessibleName().endswith("% alike")
+        await technician.clicks(line.accessibleName())
         await until(lambda: app.session_model.session_id == "s5", "that session")

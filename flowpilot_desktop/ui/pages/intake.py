@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWi
 from flowpilot_desktop.core.counting import counted
 from flowpilot_desktop.core.history import SessionListing, SimilarSession, TicketListing
 from flowpilot_desktop.core.ticket import Ticket
-from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button, announce
+from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button, LineButton, announce
 from flowpilot_desktop.ui.lists import RowList, RowWords
 from flowpilot_desktop.ui.pages.tickets import TicketPickerView
 from flowpilot_desktop.ui.text import ElidedText, PlainText
@@ -182,7 +182,7 @@ class IntakePage(QWidget):
 
     def _before_panel(self) -> QFrame:
         panel, self._before_rows = self._panel("Solved before")
-        self._before_lines: list[Button] = []
+        self._before_lines: list[LineButton] = []
         return panel
 
     def _open_panel(self) -> QFrame:
@@ -257,7 +257,7 @@ class IntakePage(QWidget):
         found = sorted(all_found, key=lambda one: one.likeness, reverse=True)[:_SOLVED_SHOWN]
         self.before_panel.setVisible(bool(found))
         while len(self._before_lines) < len(found):
-            button = Button("", variant="link", icon="history", parent=self.before_panel)
+            button = LineButton(icon="history", parent=self.before_panel)
             button.clicked.connect(self._open_similar)
             self._before_rows.addWidget(button)
             self._before_lines.append(button)
@@ -265,7 +265,7 @@ class IntakePage(QWidget):
             button.setVisible(place < len(found))
             if place < len(found):
                 button.setProperty("found", found[place])
-                button.show_text(_solved_words(found[place]))
+                button.show_line(*_solved_words(found[place]))
 
     @Slot(int)
     def _tell_shortened(self, characters: int) -> None:
@@ -319,8 +319,8 @@ class IntakePage(QWidget):
             self.ticket_shown.emit(found)
 
 
-def _solved_words(found: SimilarSession | TicketListing) -> str:
-    """Return how it was solved, for which client, how long ago, and how alike it is."""
+def _solved_words(found: SimilarSession | TicketListing) -> tuple[str, str]:
+    """Return how it was solved, and for which client, how long ago, how alike it is."""
     if isinstance(found, SimilarSession):
         session = found.session
         solved = session.resolution_summary or session.problem_summary
@@ -329,4 +329,5 @@ def _solved_words(found: SimilarSession | TicketListing) -> str:
         ticket = found.ticket
         solved = f"Ticket #{ticket.id}: {found.snippet or ticket.summary}"
         company, when = ticket.company.name, ticket.updated_at or found.fetched_at
-    return joined(solved[:_SOLVED_LETTERS], company, ago(when), f"{found.likeness:.0%} alike")
+    facts = joined(company, ago(when), f"{found.likeness:.0%} alike")
+    return " ".join(solved[:_SOLVED_LETTERS].split()), f" · {facts}"
