@@ -19,7 +19,7 @@ from flowpilot_desktop.core.session import Intake
 from flowpilot_desktop.services.alerts import Alert, AlertKind
 from flowpilot_desktop.ui.autostart import set_autostart
 from flowpilot_desktop.ui.pages.escalate import EscalatePage
-from flowpilot_desktop.ui.pages.escalations import EscalationsPage
+from flowpilot_desktop.ui.pages.escalations import EscalationsPage, entry_words
 from flowpilot_desktop.ui.pages.team_queue import TeamQueuePanel
 from flowpilot_desktop.ui.theme import Theme
 from flowpilot_desktop.ui.tray import Tray
@@ -86,6 +86,36 @@ async def test_the_queue_page_is_named_and_plain_and_picks_up_by_keyboard(desks,
     await until(lambda: not model.is_busy)
     assert (await alex.engine.session(session_id)).session.handler_id == ALEX.id
     await alex.escalations.settled()
+    await model.aclose()
+
+
+async def test_list_and_details_count_the_same_steps_also_when_a_handler_added_some(
+    desks, qtbot: QtBot
+):
+    _, sam, alex = desks
+    started = await sam.engine.start_session(Intake("printer", CONNECTION.id, "12352"))
+    session_id = started.session.id
+    await sam.engine.add_note(session_id, "Looked at the cable")
+    await sam.engine.escalate_session(session_id, "No rights")
+    await sam.escalations.settled()
+    model = EscalationsViewModel(sam.engine, sam.escalations)
+    page = EscalationsPage(model)
+    qtbot.addWidget(page)
+    page.show()
+    model.refresh()
+    await until(lambda: model.entries.rowCount() == 1 and not model.is_refreshing)
+    page.queue.list.chosen.emit(model.entries.rows[0])
+    await until(lambda: " · 1 step · " in page.line.text())
+    await alex.escalations.refresh()
+    row = model.entries.rows[0].escalation
+    await alex.engine.pickup_session(row.id)
+    for words in ("Restarted the spooler", "Cleared the queue"):
+        await alex.engine.add_note(session_id, words)
+    await alex.escalations.settled()
+    model.refresh()
+    await until(lambda: model.entries.rows[0].escalation.steps_appended > 1)
+    assert " · 1 step · " in page.line.text()
+    assert " · 1 step · " in entry_words(model.entries.rows[0]).subtitle
     await model.aclose()
 
 

@@ -18,7 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from flowpilot_desktop.core.escalation import EscalationFilter, EscalationState
+from flowpilot_desktop.core.counting import counted
+from flowpilot_desktop.core.escalation import Escalation, EscalationFilter, EscalationState
 from flowpilot_desktop.services.escalations import QueueEntry
 from flowpilot_desktop.ui.controls import AnswerEdit, Badge, Button, FoldedText
 from flowpilot_desktop.ui.fields import Choice
@@ -44,13 +45,17 @@ READ_BACK = "I take it; next: "
 def entry_words(entry: QueueEntry) -> RowWords:
     """Return how a request reads in the list."""
     row = entry.escalation
-    steps = f"{row.step_count} step" + ("" if row.step_count == 1 else "s")
     number = f"#{row.ticket_number}" if row.ticket_number else ""
     return RowWords(
         row.summary or "(no summary)",
-        joined(number, _from(entry), ago(row.raised_at), steps, row.reason),
+        joined(number, _from(entry), ago(row.raised_at), _steps(row), row.reason),
         _badges(entry),
     )
+
+
+def _steps(row: Escalation) -> str:
+    """Return how many steps it was raised with: what was appended since counts answers too."""
+    return counted(row.step_count, "step")
 
 
 def _from(entry: QueueEntry) -> str:
@@ -341,10 +346,9 @@ class EscalationsPage(QWidget):
         self.title.show_text(row.summary or "(no summary)")
         text, tone = _badges(entry)[0]
         self.badge.show_text(text, tone)
-        steps = f"{row.step_count + row.steps_appended} steps"
         hop = f"hand-off {row.hop_count}" if row.hop_count > 1 else ""
         number = f"#{row.ticket_number}" if row.ticket_number else "no ticket"
-        self.line.show_text(joined(_from(entry), number, steps, ago(row.raised_at), hop))
+        self.line.show_text(joined(_from(entry), number, _steps(row), ago(row.raised_at), hop))
         self.presence.show_text(_presence(entry))
         self.presence.setVisible(bool(_presence(entry)))
         self.reason.show_text(row.reason)
