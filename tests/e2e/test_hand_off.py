@@ -284,6 +284,10 @@ async def test_a_session_changes_hands_and_its_originator_sees_how_it_ended(tmp_
             )
             await resolves(priya)
             await until(lambda: jordan.view.session.status is SessionStatus.ESCALATED, "the end")
+            await jordan.reads("Resolved by Priya Nair, ")
+            priya.app.open_session(session_id)
+            await priya.reads("Resolved by you, ")
+            assert not priya.sees("Resolved by a teammate")
             await jordan.clicks("History")
             history = jordan.app.history_model
             await until(lambda: history.sessions.rowCount() == 1, "the session in the history")

@@ -63,7 +63,7 @@ class SessionHead(_Bar):
                 f"step {latest.number}" if latest else "",
                 view.flow_title and f"flow: {view.flow_title}",
             )
-            words, tone = status_words(session)
+            words, tone = status_words(view, is_mine=model.is_mine)
         self._title.show_text(title or ("Opening…" if model.is_loading else "Sessions"))
         self.facts.show_text(line)
         self.facts.setVisible(bool(line))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flowpilot_desktop.core.errors import FlowPilotError
 from flowpilot_desktop.core.lifecycle import Verb
 from flowpilot_desktop.core.push import PsaPushStatus
-from flowpilot_desktop.core.session import Session, SessionStatus
+from flowpilot_desktop.core.session import SessionStatus
 from flowpilot_desktop.services.engine import SessionView
 from flowpilot_desktop.ui.cards.card import moment_words
 from flowpilot_desktop.ui.cards.writing import StandingContent
@@ -21,10 +21,19 @@ SESSION_STATES = {
 }
 
 
-def status_words(session: Session) -> tuple[str, str]:
-    """Return a session's state as a badge says it, and the badge's tone."""
-    if session.status is SessionStatus.ESCALATED and session.end_reason:
-        return "Escalation ended", "neutral"  # cancelled or expired: nobody resolved it
+def status_words(view: SessionView, *, is_mine: bool) -> tuple[str, str]:
+    """Return a session's state as a badge says it, and the badge's tone.
+
+    ``is_mine``: whether who sits here handles it, or was the last who did.
+    """
+    session = view.session
+    if session.status is SessionStatus.ESCALATED:
+        if session.end_reason:
+            return "Escalation ended", "neutral"  # cancelled or expired: nobody resolved it
+        if is_mine:
+            return "Resolved by you", "green"
+        if name := view.engineers.get(session.handler_id):
+            return f"Resolved by {name}", "neutral"
     return SESSION_STATES[session.status]
 
 
@@ -47,7 +56,7 @@ def standing(model: SessionViewModel) -> StandingContent | None:
         case SessionStatus.REQUESTING_ESCALATION:
             return _escalation(model, view)
         case SessionStatus.RESOLVED | SessionStatus.ESCALATED | SessionStatus.ABANDONED:
-            return _end(view)
+            return _end(view, is_mine=model.is_mine)
     if not model.is_mine:
         who = view.engineers.get(session.handler_id, "A teammate")
         return StandingContent(
@@ -114,9 +123,9 @@ def _escalation(model: SessionViewModel, view: SessionView) -> StandingContent:
     )
 
 
-def _end(view: SessionView) -> StandingContent:
+def _end(view: SessionView, *, is_mine: bool) -> StandingContent:
     session = view.session
-    words, _ = status_words(session)
+    words, _ = status_words(view, is_mine=is_mine)
     ended = f"{words}, {moment_words(session.updated_at)}"
     number = f"ticket #{session.ticket_id}"
     text, hint = session.resolution_summary or session.end_reason, ""
