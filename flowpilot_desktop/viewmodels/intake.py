@@ -232,18 +232,6 @@ class IntakeViewModel(ViewModel):
         self.changed.emit()
 
     @property
-    def can_pull(self) -> bool:
-        """Whether "Pull from Ticket" is on."""
-        return self.picker.is_connected
-
-    @property
-    def pull_tip(self) -> str:
-        """The words beside the picker, empty when there is nothing to say."""
-        if not self.picker.is_connected:
-            return CONNECT_TIP
-        return FALLBACK_TIP if self.picker.error is not None else ""
-
-    @property
     def start_label(self) -> str:
         """The words on the button."""
         return f"Start Session with Ticket #{self.ticket.id}" if self.ticket else "Start Session"

@@ -159,6 +159,41 @@ async def test_offline_recent_tickets_come_with_their_age_and_a_number_starts(co
         await technician.reads("Couldn't reach ConnectWise")
 
 
+async def test_pulling_from_a_ticket_is_off_until_connectwise_is_set_up(tmp_path):
+    async with at_the_desk(tmp_path) as technician:
+        app = technician.app
+        app.new_session()
+        await technician.reads("Connect your PSA in Settings → Integrations")
+        take = app.intake_page.picker.take
+        assert take.isVisible()
+        assert take.text() == "Pull from Ticket"
+        assert not take.isEnabled()
+        assert take.toolTip() == "Connect your PSA in Settings → Integrations"
+        await technician.types("What is going on", "Nothing prints")
+        await until(app.intake_page.start.isEnabled, "a start without a ticket")
+        assert app.intake_page.start.text() == "Start Session"
+
+
+async def test_the_marked_ticket_is_pulled_by_its_button(connected):
+    async with connected() as technician:
+        app = technician.app
+        picker, words = app.intake_page.picker, app.intake_page.words
+        await until(picker.list.isVisible, "tickets")
+        assert picker.take.toolTip() == ""
+        await technician.clicks("Pull from Ticket")  # nothing is marked: it leads to the list
+        assert picker.list.hasFocus()
+        QTest.keyClick(picker.list, Qt.Key.Key_Down)
+        marked = picker.list.currentIndex().row()
+        ticket = app.intake_model.picker.tickets.rows[marked]
+        assert app.intake_model.ticket is None
+        await technician.clicks("Pull from Ticket")
+        await technician.reads(f"Start Session with Ticket #{ticket.id}")
+        assert technician.sees(ticket.summary)
+        assert not picker.isVisible()
+        assert words.hasFocus()
+        assert words.placeholderText().startswith("Add context")
+
+
 async def test_a_ticket_is_linked_midway_and_refreshed_by_clicks(connected, served):
     async with connected() as technician:
         app = technician.app

@@ -130,7 +130,7 @@ class IntakePage(QWidget):
 
     def _ticket_panel(self) -> QFrame:
         panel, rows = self._panel("Ticket")
-        self.picker = TicketPickerView(self._model.picker, panel)
+        self.picker = TicketPickerView(self._model.picker, "Pull from Ticket", panel)
         self.picker.chosen.connect(self._choose)
         self.picker.number_chosen.connect(self._choose_number)
         self.chosen = QWidget(panel)

@@ -42,7 +42,7 @@ class LinkPage(QWidget):
         column.setMaximumWidth(px(_COLUMN))
         inside = QVBoxLayout(column)
         inside.setContentsMargins(px(16), px(14), px(16), px(14))
-        self.picker = TicketPickerView(model, column)
+        self.picker = TicketPickerView(model, "Link Ticket", column)
         self.picker.chosen.connect(self._choose)
         self.picker.number_chosen.connect(self._choose_number)
         inside.addWidget(self.picker)

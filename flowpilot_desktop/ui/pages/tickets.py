@@ -13,6 +13,7 @@ from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
 from flowpilot_desktop.ui.words import ago, joined, ticket_badges, ticket_line
 from flowpilot_desktop.viewmodels.intake import CONNECT_TIP, FALLBACK_TIP, TicketPicker
+from flowpilot_desktop.viewmodels.rows import row_at
 
 _SCOPES = (
     ("My tickets", TicketScope.MINE),
@@ -27,7 +28,8 @@ class TicketPickerView(QWidget):
     chosen = Signal(object)
     number_chosen = Signal()
 
-    def __init__(self, model: TicketPicker, parent: QWidget | None = None) -> None:
+    def __init__(self, model: TicketPicker, take: str, parent: QWidget | None = None) -> None:
+        """``take`` is on the button that takes the ticket."""
         super().__init__(parent)
         self._model = model
         px = theme().px
@@ -48,12 +50,7 @@ class TicketPickerView(QWidget):
         self.tip = PlainText("", self, tone="muted")
         self.number = Button("", variant="link", icon="ticket", parent=self)
         self.number.clicked.connect(self._take_number)
-        self.board = Choice(self)
-        self.board.setAccessibleName("Board")
-        self.board.activated.connect(self._board_chosen)
-        self.status = Choice(self)
-        self.status.setAccessibleName("Status")
-        self.status.activated.connect(self._status_chosen)
+        filters = self._filters(take)
         self.list = RowList(model.tickets, self._words, "Tickets", self)
         self.list.chosen.connect(self._take)
         self.list.ending.connect(model.more)
@@ -65,11 +62,6 @@ class TicketPickerView(QWidget):
         rows = QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(px(6))
-        filters = QHBoxLayout()
-        filters.setSpacing(px(8))
-        filters.addWidget(self.board)
-        filters.addWidget(self.status)
-        filters.addStretch(1)
         rows.addLayout(head)
         rows.addLayout(filters)
         rows.addWidget(self.tip)
@@ -78,6 +70,23 @@ class TicketPickerView(QWidget):
         rows.addWidget(self.list, 1)
         model.changed.connect(self._render)
         self._render()
+
+    def _filters(self, take: str) -> QHBoxLayout:
+        self.board = Choice(self)
+        self.board.setAccessibleName("Board")
+        self.board.activated.connect(self._board_chosen)
+        self.status = Choice(self)
+        self.status.setAccessibleName("Status")
+        self.status.activated.connect(self._status_chosen)
+        self.take = Button(take, icon="ticket", parent=self)
+        self.take.clicked.connect(self._take)
+        filters = QHBoxLayout()
+        filters.setSpacing(theme().px(8))
+        filters.addWidget(self.board)
+        filters.addWidget(self.status)
+        filters.addStretch(1)
+        filters.addWidget(self.take)
+        return filters
 
     def _words(self, ticket: Ticket) -> RowWords:
         seen = self._model.seen.get(ticket.id)
@@ -94,6 +103,8 @@ class TicketPickerView(QWidget):
         rows = model.tickets.rowCount()
         self.search.setEnabled(model.is_connected)
         self.scopes.setEnabled(model.is_connected)
+        self.take.setEnabled(model.is_connected)
+        self.take.setToolTip("" if model.is_connected else CONNECT_TIP)
         self.list.setVisible(model.is_connected and rows > 0)
         self._fill(self.board, "All boards", [board.name for board in model.boards])
         self.board.setVisible(model.is_connected and bool(model.boards))
@@ -146,6 +157,15 @@ class TicketPickerView(QWidget):
         self.chosen.emit(ticket)
 
     @Slot()
+    def _take(self) -> None:
+        """Take the marked ticket or the typed number, else lead to the list."""
+        ticket = row_at(self.list.currentIndex()) if self.list.isVisible() else None
+        if ticket is not None:
+            self.chosen.emit(ticket)
+        else:
+            self._take_first()
+
+    @Slot()
     def _take_first(self) -> None:
         tickets = self._model.tickets.rows
         number = self._model.typed_number
@@ -157,6 +177,8 @@ class TicketPickerView(QWidget):
         elif tickets:
             self.list.setFocus()
             self.list.setCurrentIndex(self._model.tickets.index(0))
+        else:
+            self.search.setFocus()
 
     @Slot()
     def _take_number(self) -> None:
