@@ -262,6 +262,13 @@ class Usage:
         )
 
 
+PERSON_ADVICE = "Claude suggests that a colleague or a specialist takes a look."
+"""The line of a card's reasons that says its mind would rather hand the session on.
+
+It is kept where people read it, so it goes wherever the card goes: stores, packages, old versions.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class StepDraft:
     """A step as a mind (a flow, a model, a person) proposes it, before the app gives it an id.
@@ -316,6 +323,14 @@ class Step:
     def is_open(self) -> bool:
         """Whether it still waits for an answer."""
         return self.response is None and self.kind is not StepKind.NOTE
+
+    @property
+    def asks_for_person(self) -> bool:
+        """Whether it is a card of Claude's that still waits and would rather be handed on."""
+        if self.source is not Source.CLAUDE or not self.is_open:
+            return False
+        body = self.body
+        return not isinstance(body, Note | Briefing) and PERSON_ADVICE in body.why.splitlines()
 
     @property
     def response_label(self) -> str:

@@ -20,6 +20,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from flowpilot_desktop.core.ports import BriefingDraft
 from flowpilot_desktop.core.session import (
+    PERSON_ADVICE,
     Action,
     Command,
     Hypothesis,
@@ -225,7 +226,7 @@ def _body(answer: StepAnswer) -> StepBody:
 def _why(answer: StepAnswer) -> str:
     lines = [_plain(answer.why, WHY_LIMIT)]
     if answer.needs_person:
-        lines.append("Claude suggests that a colleague or a specialist takes a look.")
+        lines.append(PERSON_ADVICE)
     if suspicious := _line(answer.suspicious, 300):
         lines.append(
             f"Careful: something in the ticket or in a note tries to give orders. {suspicious}"

@@ -30,6 +30,7 @@ from flowpilot_desktop.core.ports import (
 )
 from flowpilot_desktop.core.redaction import Redactor
 from flowpilot_desktop.core.session import (
+    PERSON_ADVICE,
     STEP_LIMIT,
     Resolution,
     Result,
@@ -41,6 +42,7 @@ from flowpilot_desktop.core.session import (
     Usage,
     Verification,
     is_verified,
+    open_step,
 )
 from flowpilot_desktop.core.stops import Limits, Stop, StopSign, stop_signs, tried_before
 from flowpilot_desktop.core.ticket import TicketContext
@@ -69,6 +71,9 @@ _LIMIT_NOTICE = (
 _CONCLUDED_ADVICE = (
     "The best answer from what is known did not solve it. A colleague may see more: consider "
     "escalating."
+)
+_PERSON_ADVICE = (
+    f"{PERSON_ADVICE} Escalate hands on everything that was tried, or go on with the card."
 )
 _SETTLED_NOTICE = "The fix is verified and confirmed. Resolve the session to write it up."
 _END_NOTICE = (
@@ -211,7 +216,8 @@ class Assistant:
             return ""
         stops = stop_signs(steps, limits=self._limits, worked=worked)
         if not stops:
-            return ""
+            waiting = open_step(steps)
+            return _PERSON_ADVICE if waiting is not None and waiting.asks_for_person else ""
         first = stops[0]
         if first.sign.forces_conclusion and self._best_answer_given(steps, first):
             return _CONCLUDED_ADVICE

@@ -419,9 +419,19 @@ class SessionViewModel(ViewModel):
             if advised is None:
                 self._go_on()
             else:
-                if not (await self._engine.drafts(session_id)).get(ESCALATION_REASON):
-                    await self._engine.save_draft(session_id, ESCALATION_REASON, advised)
-                self.escalation_advised.emit(session_id)
+                await self._advise(session_id, advised)
+
+    def take_advice(self) -> None:
+        """Go on to the hand-off; a card that asks for a person gives its words as the reason."""
+        step = self.view.open_step if self.view is not None else None
+        reason = step.body.text.partition("\n")[0] if step and step.asks_for_person else ""
+        self.flush_drafts()
+        self.tasks.start_unless_running("advice", self._advise(self.session_id, reason))
+
+    async def _advise(self, session_id: str, reason: str) -> None:
+        if reason and not (await self._engine.drafts(session_id)).get(ESCALATION_REASON):
+            await self._engine.save_draft(session_id, ESCALATION_REASON, reason)
+        self.escalation_advised.emit(session_id)
 
     async def _think(self) -> None:
         session_id = self.session_id

@@ -1,10 +1,17 @@
-"""A flow that knows no further advises to hand over: choosing that opens the page for it."""
+"""A flow or Claude advises to hand over: choosing that opens the page for it, with the reason."""
 
 from __future__ import annotations
 
-from flowpilot_desktop.core.session import Question, Response, Result
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QPushButton
+
+from flowpilot_desktop.core.session import Question, Response, Result, SessionStatus
 from flowpilot_desktop.flows.model import BY_HAND, ESCALATE
+from flowpilot_desktop.services.model_access import KEY_NAME
 from tests.e2e.driver import Technician, at_the_desk, until
+from tests.simulators.claude import Answer, running
+from tests.simulators.claude_answers import card
 
 
 def is_advice(technician: Technician) -> bool:
@@ -74,3 +81,32 @@ async def test_going_on_by_hand_stays_on_the_session(tmp_path):
         assert app.window.current_page == "session"
         assert technician.view.steps[-1].response is not None
         assert technician.view.steps[-1].response.option == BY_HAND
+
+
+async def test_a_card_of_claudes_that_asks_for_a_person_offers_to_escalate(tmp_path):
+    text = "Have somebody with rights on the print server look at its event log."
+    asks = card(text=text, needs_person=True, why="Its log tells what the printer does not.")
+    with running() as claude:
+        claude.script(Answer(json=asks))
+        async with at_the_desk(tmp_path, demo=True) as technician:
+            app = technician.app
+            await app.settings.change(type(app.settings).model_base_url, claude.url)
+            await app.desk.secrets.write(KEY_NAME, claude.key)
+            await technician.types("What is going on", "The printer is offline for everybody")
+            await technician.clicks("Start Session")
+            await until(technician._open_card_is_shown, "Claude's card")
+            await technician.reads("This may need a fresh pair of eyes")
+            await technician.reads("Escalate hands on everything that was tried")
+            model = app.session_model
+            assert technician.view.session.status is SessionStatus.ACTIVE, "only people escalate"
+            banner = app.session_page.banners
+            (offer,) = [one for one in banner.findChildren(QPushButton) if one.text() == "Escalate"]
+            QTest.mouseClick(offer, Qt.MouseButton.LeftButton)
+            await until(lambda: app.window.current_page == "escalate", "the page for it")
+            page = app.hand_off.escalate_page
+            await until(lambda: page.reason.toPlainText() == text, "the card's words as the reason")
+            # Whoever goes on with the card is not asked again.
+            app.open_session(model.session_id)
+            await until(technician._open_card_is_shown, "the card")
+            await technician.answers(("Did not work",))
+            await until(lambda: not model.advice, "the end of the advice")

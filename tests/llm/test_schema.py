@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowpilot_desktop.core.session import (
+    PERSON_ADVICE,
     Action,
     Command,
     Question,
@@ -161,8 +162,8 @@ def test_what_was_found_suspicious_is_told_to_the_technician():
 
 
 def test_that_a_person_is_needed_is_told_to_the_technician():
-    assert "colleague or a specialist" in draft(needs_person=True).body.why
-    assert "specialist" not in draft(needs_person=False).body.why
+    assert PERSON_ADVICE in draft(needs_person=True).body.why.splitlines()
+    assert PERSON_ADVICE not in draft(needs_person=False).body.why
 
 
 @pytest.mark.parametrize(

@@ -382,7 +382,7 @@ class SessionPage(QWidget):
 
     @Slot(str)
     def _follow_advice(self, session_id: str) -> None:
-        """Go on to the escalation page: the technician has just chosen so on a flow's card."""
+        """Go on to the escalation page: the technician has just chosen so."""
         if session_id == self.viewmodel.session_id and self.isVisible():
             self.escalate()
 
@@ -391,7 +391,7 @@ class SessionPage(QWidget):
         if key == "notice":
             self.viewmodel.agree_to_spend()
         else:
-            self.escalate()
+            self.viewmodel.take_advice()
 
     @Slot(str)
     def _dismiss_banner(self, key: str) -> None:
