@@ -79,7 +79,7 @@ class TicketPickerView(QWidget):
         self.status.setAccessibleName("Status")
         self.status.activated.connect(self._status_chosen)
         self.take = Button(take, icon="ticket", parent=self)
-        self.take.clicked.connect(self._take)
+        self.take.clicked.connect(self._take_marked)
         filters = QHBoxLayout()
         filters.setSpacing(theme().px(8))
         filters.addWidget(self.board)
@@ -157,11 +157,11 @@ class TicketPickerView(QWidget):
         self.chosen.emit(ticket)
 
     @Slot()
-    def _take(self) -> None:
+    def _take_marked(self) -> None:
         """Take the marked ticket or the typed number, else lead to the list."""
         ticket = row_at(self.list.currentIndex()) if self.list.isVisible() else None
         if ticket is not None:
-            self.chosen.emit(ticket)
+            self._take(ticket)
         else:
             self._take_first()
 
