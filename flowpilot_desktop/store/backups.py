@@ -7,11 +7,13 @@ clock that was wrong for a while does not decide which copy is the newest.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import re
 import sqlite3
 from collections.abc import Callable, Hashable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +27,10 @@ EVERY = timedelta(hours=1)
 HOURS_KEPT = 8
 DAYS_KEPT = 7
 BEFORE_MIGRATION_KEPT = 3
+
+_PIECE = 256
+"""Pages that are copied at a time: a megabyte."""
+_PIECES_A_SYNC = 8
 
 _STAMP = "%Y-%m-%dT%H%M%SZ"
 _NAME = re.compile(r"(\d{6,})-(\d{4}-\d\d-\d\dT\d{6}Z)(-before-\d{4})?\.db")
@@ -62,8 +68,19 @@ class Backups:
         newest = next(iter(self.all()), None)
         return newest is None or abs(now - newest.taken_at) >= EVERY
 
-    def take(self, raw: sqlite3.Connection, now: datetime, *, before: str = "") -> Backup:
-        """Copy the store as it is now, then drop copies that are no longer kept."""
+    def take(
+        self,
+        raw: sqlite3.Connection,
+        now: datetime,
+        *,
+        before: str = "",
+        between: Callable[[], None] | None = None,
+    ) -> Backup:
+        """Copy the store as it is now, then drop copies that are no longer kept.
+
+        With ``between`` it is copied in pieces: it is called after each, may wait, and ends the
+        copy by raising.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         for unfinished in self._folder.glob("*.part"):
             unfinished.unlink()
@@ -71,16 +88,11 @@ class Backups:
         ending = f"-before-{before}" if before else ""
         path = self._folder / f"{number:06}-{now.astimezone(UTC):{_STAMP}}{ending}.db"
         part = path.with_suffix(".part")
-        copy = sqlite3.connect(part, isolation_level=None)
         try:
-            raw.backup(copy)
-            # One file that needs no WAL beside it.
-            copy.execute("PRAGMA journal_mode = DELETE")
+            _copy(raw, part, between)
         except BaseException:
-            copy.close()
             part.unlink(missing_ok=True)
             raise
-        copy.close()
         synced(part)
         part.replace(path)
         synced(self._folder)
@@ -102,6 +114,29 @@ class Backups:
         for backup in backups:
             if backup not in kept:
                 backup.path.unlink()
+
+
+def _copy(raw: sqlite3.Connection, part: Path, between: Callable[[], None] | None) -> None:
+    # To sync with, and closed after SQLite's own, whose locks a close would drop.
+    descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
+    pieces = itertools.count(1)
+
+    def piece(_status: int, _remaining: int, _total: int) -> None:
+        if between is not None:
+            if next(pieces) % _PIECES_A_SYNC == 0:  # all at once would hold up every other sync
+                os.fsync(descriptor)
+            between()
+
+    try:
+        with closing(sqlite3.connect(part, isolation_level=None)) as copy:
+            # It is no copy before it is synced and named, so a journal guards nothing.
+            copy.execute("PRAGMA journal_mode = OFF")
+            copy.execute("PRAGMA synchronous = OFF")
+            raw.backup(copy, pages=-1 if between is None else _PIECE, progress=piece)
+            # One file that needs no WAL beside it.
+            copy.execute("PRAGMA journal_mode = DELETE")
+    finally:
+        os.close(descriptor)
 
 
 def _newest_of_each(

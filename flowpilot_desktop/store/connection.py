@@ -1,7 +1,8 @@
 """The one connection, and what SQLite's refusals mean.
 
 WAL with ``synchronous=FULL`` loses no acknowledged save at a power cut (NORMAL does). There is one
-connection, on one thread, because SQLite before 3.51.3 can corrupt a WAL that several write.
+connection that writes, on one thread, because SQLite before 3.51.3 can corrupt a WAL that several
+write; what only reads (``copying``) may stand beside it.
 Transactions are begun by hand: ``BEGIN IMMEDIATE`` for a write, so that it fails at its start
 or not at all.
 """

@@ -17,10 +17,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from flowpilot_desktop.core.errors import FlowPilotError, StoreDamaged, StoreError, StoreFull
+from flowpilot_desktop.core.errors import StoreDamaged, StoreError, StoreFull
 from flowpilot_desktop.core.ports import Clock
 from flowpilot_desktop.core.private_folder import make_private
 from flowpilot_desktop.store.backups import EVERY, Backups
@@ -31,6 +31,7 @@ from flowpilot_desktop.store.connection import (
     raw_of,
     translated,
 )
+from flowpilot_desktop.store.copying import Copying
 from flowpilot_desktop.store.history import index_stale
 from flowpilot_desktop.store.migrating import HEAD, check_not_newer, migrate, revision_of
 from flowpilot_desktop.store.profile import (
@@ -91,6 +92,7 @@ class Opened:
         self._lock = lock
         self._connection = connection
         self._backups = Backups(folder / "backups")
+        self.copying = Copying(folder, self._backups)
         self._ballast = Ballast(folder)
         self._is_sound = True
         self._next_care: datetime | None = None
@@ -132,7 +134,7 @@ class Opened:
         return self._next_care is None or self._clock.now() >= self._next_care
 
     def care(self) -> None:
-        """Check the file, copy it, keep some room; never in the way of whoever saves."""
+        """Keep some room, and let the file be checked and copied beside whoever saves."""
         now = self._clock.now()
         # Whatever comes of it, the next attempt is an hour away.
         self._next_care = now + EVERY
@@ -140,35 +142,23 @@ class Opened:
             self._ballast.fill()
             if not self._backups.are_due(now):
                 return
-            if faults := self.faults():
-                self._is_sound = False
-                log.error("The local store is damaged, so it is not backed up: %s", faults[0])
-                return
-            size = store_path(self.folder).stat().st_size
-            if free_space(self.folder) < size + LOW_SPACE:
+            if free_space(self.folder) < store_path(self.folder).stat().st_size + LOW_SPACE:
                 log.warning("The disk is nearly full, so no backup is made")
                 return
-            self._backups.take(raw_of(self._connection), now)
-        except (OSError, sqlite3.Error, FlowPilotError) as error:
+            self.copying.begin(now)
+        except OSError as error:
             log.warning("The backup failed: %s", error)
-
-    def faults(self) -> tuple[str, ...]:
-        """Return what a check of every page finds wrong."""
-        try:
-            found = self.read(_quick_check)
-        except StoreDamaged as error:
-            return (error.message,)
-        return () if found == ("ok",) else found
 
     def close(self) -> None:
         """Write the WAL back, close the file, let go of the profile."""
+        self.copying.end()
         try:
             disconnect(self._connection)
         except sqlite3.Error as error:
             self._is_sound = False
             log.warning("The store could not be closed cleanly: %s", error)
         finally:
-            self._lock.release(clean=self._is_sound)
+            self._lock.release(clean=self._is_sound and not self.copying.found_damage)
 
     def _told(self, attempt: Callable[[], T]) -> T:
         try:
@@ -177,10 +167,6 @@ class Opened:
         except StoreDamaged:
             self._is_sound = False
             raise
-
-
-def _quick_check(connection: Connection) -> tuple[str, ...]:
-    return tuple(connection.execute(text("PRAGMA quick_check(5)")).scalars())
 
 
 def _in_transaction(connection: Connection, call: Callable[[Connection], T]) -> T:

@@ -1,8 +1,9 @@
 """The local store: SQLite behind one door.
 
 ``Store`` is what everybody else sees: frozen dataclasses in and out, every method a coroutine.
-Behind it one thread has the one connection; a call is a small function that runs there. Writes
-are shielded: cancelling an await never undoes or skips a write. What is acknowledged is on disk.
+Behind it one thread has the one connection; a call is a small function that runs there. Checks and
+copies of the whole file run beside it (``copying``). Writes are shielded: cancelling an await never
+undoes or skips a write. What is acknowledged is on disk.
 """
 
 from __future__ import annotations
@@ -94,7 +95,8 @@ class Store:
 
     async def integrity_faults(self) -> tuple[str, ...]:
         """Return what a check of every page finds wrong; nothing for a sound store."""
-        return await self._run(self._opened.faults)
+        self._check_open()
+        return await asyncio.to_thread(self._opened.copying.faults)
 
     # Writing
 
@@ -493,9 +495,12 @@ class Store:
             self._submit(self._opened.care)
 
     def _submit(self, call: Callable[[], T]) -> Future[T]:
+        self._check_open()
+        return self._worker.submit(call)
+
+    def _check_open(self) -> None:
         if self._closing is not None:
             raise StoreError("The local store is closed.", hint="Everything saved so far is safe.")
-        return self._worker.submit(call)
 
 
 def _kept(row: Any) -> Kept:

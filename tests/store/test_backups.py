@@ -1,5 +1,6 @@
 """Copies: made by the clock, kept by the rule, never a damaged one."""
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
@@ -25,8 +26,9 @@ def raw(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 async def settled(store: Store) -> None:
-    """Care of the file runs on the store's thread behind the write; so does this question."""
+    """Care of the file begins on the store's thread behind the write; so does this question."""
     await store.session("none")
+    await asyncio.to_thread(store._opened.copying.wait)
 
 
 async def test_a_store_in_use_is_copied_every_hour(store: Store, clock: VirtualClock, tmp_path):

@@ -1,5 +1,6 @@
 """Damaged stores: moved aside whole, restored, and everything readable carried over."""
 
+import asyncio
 import random
 import sqlite3
 from collections.abc import Callable
@@ -230,6 +231,7 @@ async def test_a_damaged_store_is_not_copied_over_the_good_backups(
     clock.advance(hours=5)
     await store.save(make.a_session("late"))
     await store.session("x")
+    await asyncio.to_thread(store._opened.copying.wait)
     assert backups.all() == before
     assert any("not backed up" in record.getMessage() for record in logged_errors)
     await store.aclose()
