@@ -28,6 +28,7 @@ from PySide6.QtGui import (
     QWheelEvent,
 )
 from PySide6.QtWidgets import (
+    QApplication,
     QFrame,
     QHBoxLayout,
     QPlainTextEdit,
@@ -87,6 +88,7 @@ class Button(QPushButton):
         super().__init__(parent)
         self._icon_name = icon
         self._variant = variant
+        self._stand_in: QWidget | None = None
         if variant:
             self.setProperty("variant", variant)
         self.setAutoDefault(False)
@@ -108,6 +110,31 @@ class Button(QPushButton):
         if name != self._icon_name:
             self._icon_name = name
             self._tint()
+
+    def setEnabled(self, enabled: bool) -> None:  # noqa: FBT001 - Qt's own signature
+        """Let a button that had the focus have it again after it was off for a while.
+
+        Qt passes the focus on to whatever comes next. Who meanwhile went elsewhere, or types,
+        stays there.
+        """
+        had_focus = not enabled and self.hasFocus()
+        super().setEnabled(enabled)
+        if had_focus:
+            self._stand_in = QApplication.focusWidget()
+        elif enabled and (stand_in := self._stand_in) is not None:
+            self._stand_in = None
+            types = Qt.WidgetAttribute.WA_InputMethodEnabled
+            if QApplication.focusWidget() is stand_in and not stand_in.testAttribute(types):
+                self.setFocus()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Press with Enter as with the space bar."""
+        keys = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        held = event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        if event.key() in keys and not held and not event.isAutoRepeat():
+            self.click()
+        else:
+            super().keyPressEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:
         """Tint the icon anew when the theme changed."""

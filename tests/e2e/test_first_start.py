@@ -159,6 +159,24 @@ async def test_a_missing_right_is_told_before_going_on(tmp_path, site):
         assert step_of(app) is WelcomeStep.MODEL
 
 
+async def test_a_try_that_fails_leaves_the_focus_where_it_was(tmp_path):
+    async with at_the_desk(tmp_path) as technician:
+        app, page = technician.app, technician.app.welcome_page
+        await active(technician)
+        enters()
+        await shows(app, WelcomeStep.PSA)
+        types("http://127.0.0.1:9", "acme", "public", "private")
+        for button in (page.psa_test, page.next):
+            button.setFocus()
+            enters()
+            await until(lambda: not button.isEnabled(), "the try")  # noqa: B023
+            await until(button.isEnabled, "its end")
+            assert focused() is button
+        told = page.psa_words.text()
+        assert told.startswith("No connection to ConnectWise. You can go on")
+        assert step_of(app) is WelcomeStep.PSA
+
+
 async def test_the_practice_company_needs_no_set_up(tmp_path):
     async with at_the_desk(tmp_path, demo=True) as technician:
         assert technician.app.window.current_page == "sessions"

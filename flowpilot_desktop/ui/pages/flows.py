@@ -19,7 +19,7 @@ from flowpilot_desktop.ui.controls import Button
 from flowpilot_desktop.ui.lists import RowList, RowWords
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
-from flowpilot_desktop.ui.words import joined
+from flowpilot_desktop.ui.words import joined, told
 from flowpilot_desktop.viewmodels.flows import FlowsViewModel
 
 _FILES = "Flows (*.yaml *.yml)"
@@ -103,7 +103,7 @@ class FlowsPage(QWidget):
             self._loaded = model.loaded
             self.edit.setPlainText(model.text)
         error = model.error
-        self.words.show_text(joined(error.message, error.hint) if error else model.words)
+        self.words.show_text(told(error.message, error.hint) if error else model.words)
         self.words.set_tone("red" if error else "muted")
         self.words.setVisible(bool(error or model.words))
         self.give_out.setEnabled(model.chosen is not None)

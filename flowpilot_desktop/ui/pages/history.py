@@ -22,7 +22,7 @@ from flowpilot_desktop.ui.pages.intake import listing_words
 from flowpilot_desktop.ui.pages.push import AuditView
 from flowpilot_desktop.ui.text import PlainText, copied, displayable
 from flowpilot_desktop.ui.theme import theme
-from flowpilot_desktop.ui.words import ago, joined, ticket_badges, ticket_line
+from flowpilot_desktop.ui.words import ago, joined, ticket_badges, ticket_line, told
 from flowpilot_desktop.viewmodels.history import HistoryViewModel
 from flowpilot_desktop.viewmodels.push import AuditViewModel, PushViewModel
 
@@ -208,7 +208,7 @@ class HistoryPage(QWidget):
             self.queue.setVisible(model.which is SessionFilter.ESCALATED)
         words = model.empty_words
         if model.error is not None:
-            words = joined(model.error.message, model.error.hint)
+            words = told(model.error.message, model.error.hint)
         self.empty.show_text(words)
         self.empty.setVisible(bool(words))
         self.list.setVisible(model.sessions.rowCount() > 0)

@@ -22,6 +22,7 @@ from flowpilot_desktop.ui.words import (
     session_line,
     ticket_badges,
     ticket_line,
+    told,
 )
 from flowpilot_desktop.viewmodels.evidence import Exhibit
 from flowpilot_desktop.viewmodels.history import HistoryViewModel
@@ -230,7 +231,7 @@ class IntakePage(QWidget):
         self.start.show_text("Starting…" if model.is_starting else model.start_label)
         self.start.setEnabled(model.can_start)
         self.error.show_text(
-            joined(model.error.message, model.error.hint) if model.error is not None else ""
+            told(model.error.message, model.error.hint) if model.error is not None else ""
         )
         self._show_before()
         rows = self._open_sessions.sessions.rowCount()

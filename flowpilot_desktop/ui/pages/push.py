@@ -17,7 +17,7 @@ from flowpilot_desktop.ui.lists import RowList, RowWords
 from flowpilot_desktop.ui.spans import SpanEdit
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
-from flowpilot_desktop.ui.words import joined, local_time
+from flowpilot_desktop.ui.words import joined, local_time, told
 from flowpilot_desktop.ui.work import WorkEdit
 from flowpilot_desktop.viewmodels.push import (
     AuditViewModel,
@@ -165,7 +165,7 @@ class PushPanel(QFrame):
                 row.show_item(model.items[place])
         self._render_editor()
         self.error.show_text(
-            joined(model.error.message, model.error.hint) if model.error is not None else ""
+            told(model.error.message, model.error.hint) if model.error is not None else ""
         )
         self.error.setVisible(model.error is not None)
 
@@ -268,7 +268,7 @@ class AuditView(QWidget):
             else "Nothing was written for ConnectWise from this computer yet."
         )
         if model.error is not None:
-            words = joined(model.error.message, model.error.hint)
+            words = told(model.error.message, model.error.hint)
         self.words.show_text(words)
         self.words.set_tone("red" if model.error is not None else "muted")
 

@@ -31,7 +31,7 @@ from flowpilot_desktop.ui.fields import Amount, Choice, Number, TimeOfDay
 from flowpilot_desktop.ui.pages.usage import UsagePanel
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
-from flowpilot_desktop.ui.words import joined
+from flowpilot_desktop.ui.words import joined, told
 from flowpilot_desktop.viewmodels.settings import PsaForm, SettingsViewModel
 
 _COLUMN = 760
@@ -427,7 +427,7 @@ class SettingsPage(QWidget):
         if busy:
             words = "Asking ConnectWise…"
         elif model.psa_error is not None:
-            words, tone = joined(model.psa_error.message, model.psa_error.hint), "red"
+            words, tone = told(model.psa_error.message, model.psa_error.hint), "red"
         elif model.psa_test is not None:
             missing = [check for check in model.psa_test.checks if not check.passed]
             who = model.psa_test.member.name if model.psa_test.member else "an API member"
@@ -471,7 +471,7 @@ class SettingsPage(QWidget):
         if busy:
             words, tone = "Asking Claude…", "muted"
         elif model.model_error is not None:
-            words, tone = joined(model.model_error.message, model.model_error.hint), "red"
+            words, tone = told(model.model_error.message, model.model_error.hint), "red"
         elif not words and not model.has_model_key:
             words, tone = "Without a key, sessions go on by flow and by hand.", "muted"
         self.model_words.show_text(words)

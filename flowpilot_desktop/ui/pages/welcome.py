@@ -18,7 +18,7 @@ from flowpilot_desktop.ui.controls import AnswerEdit, Button, announce
 from flowpilot_desktop.ui.pages.settings import SettingField
 from flowpilot_desktop.ui.text import PlainText
 from flowpilot_desktop.ui.theme import theme
-from flowpilot_desktop.ui.words import joined
+from flowpilot_desktop.ui.words import told
 from flowpilot_desktop.viewmodels.settings import PsaForm
 from flowpilot_desktop.viewmodels.welcome import WelcomeStep, WelcomeViewModel
 
@@ -253,7 +253,7 @@ class WelcomePage(QWidget):
         if model.is_testing_psa:
             words = "Asking ConnectWise…"
         elif model.psa_error is not None:
-            words, tone = joined(model.psa_error.message, model.psa_error.hint), "red"
+            words, tone = told(model.psa_error.message, model.psa_error.hint), "red"
         elif model.psa_test is not None:
             missing = [check for check in model.psa_test.checks if not check.passed]
             who = model.psa_test.member.name if model.psa_test.member else "an API member"
@@ -272,7 +272,7 @@ class WelcomePage(QWidget):
         if model.is_testing_model:
             words, tone = "Asking Claude…", "muted"
         elif model.model_error is not None:
-            words, tone = joined(model.model_error.message, model.model_error.hint), "red"
+            words, tone = told(model.model_error.message, model.model_error.hint), "red"
         self.model_test.setEnabled(not model.is_testing_model)
         self.key.setPlaceholderText("kept in the keyring" if model.has_model_key else "sk-ant-…")
         self._say(self.model_words, words, tone)
