@@ -8,7 +8,7 @@ from typing import Any
 from PySide6.QtWidgets import QFileDialog
 
 from flowpilot_desktop.core.push import PushItem, PushKind, PushState
-from tests.e2e.conftest import TICKET, Served, closes, verified
+from tests.e2e.conftest import TICKET, OpenDesk, Served, closes, verified
 from tests.e2e.driver import Technician, until
 from tests.simulators.exchange import answered
 
@@ -205,3 +205,28 @@ async def test_the_record_of_what_left_is_shown_and_taken_along(connected, serve
     rows = list(csv.DictReader(io.StringIO((tmp_path / "sent.csv").read_text("utf-8-sig"))))
     assert {row["Remote id"] for row in rows} == remote
     assert {row["Engineer"] for row in rows} == {"Jordan Blake"}
+
+
+async def test_a_long_note_leaves_in_parts_that_fit(connected: OpenDesk, served: Served):
+    limit = 500
+    async with connected() as technician:
+        app = technician.app
+        await app.settings.change(type(app.settings).note_limit, limit)
+        session_id = await verified(technician)
+        await closes(technician, session_id, "Restarted it." + " Then tried each tray." * 40)
+        await technician.reads(f"Documentation pushed to ticket #{TICKET}")
+    sent = [request.json["text"] for request in served.site.requests_for("POST", "/notes")]
+    assert len(sent) > 3
+    assert [text.split("\n")[0] for text in sent] == [
+        f"({number}/{len(sent)})" for number in range(1, len(sent) + 1)
+    ]
+    assert all(len(text) <= limit for text in sent)
+    markers = [re.findall(r"^FP-[0-9A-Z]{10}$", text, re.MULTILINE) for text in sent]
+    assert all(len(found) == 1 for found in markers)
+    assert len({found[0] for found in markers}) == len(sent)
+    whole = " ".join(
+        text.split("\n", 1)[1].replace(f[0], "") for text, f in zip(sent, markers, strict=True)
+    )
+    assert " ".join(whole.split()).count("Then tried each tray.") == 40
+    stored = [note["text"] for note in served.site.notes_of(TICKET)][-len(sent) :]
+    assert [text.split("\n")[0] for text in stored] == [text.split("\n")[0] for text in sent]

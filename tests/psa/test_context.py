@@ -329,6 +329,20 @@ async def test_a_context_is_three_waves_of_requests(site, clock):
     assert waves.sizes == [1, 6, 15]
 
 
+async def test_many_contexts_at_once_never_ask_more_than_the_limit_allows(site, clock):
+    """A site counts requests, and so many tickets opened at once must not be a burst."""
+    waves = Waves(VirtualNetwork(site, clock))
+    psa = ConnectWisePsa(CONNECTION, KEYS, clock, transport=waves)
+    driver = asyncio.create_task(waves.drive())
+    await psa.me()
+    waves.sizes.clear()
+    contexts = await asyncio.gather(*(psa.context(TICKET) for _ in range(2 * wire.CONCURRENCY)))
+    driver.cancel()
+    await psa.aclose()
+    assert all(context.missing == () for context in contexts)
+    assert max(waves.sizes) == wire.CONCURRENCY  # all of it is used, and never more
+
+
 class Silence(httpx.AsyncBaseTransport):
     """Answers the first requests, then nothing any more."""
 
