@@ -81,6 +81,44 @@ async def test_a_ticket_that_was_moved_or_merged_is_told_of(world):
             assert "moved from “Service Desk” to “Network & Security”" in item.warning
 
 
+async def test_a_status_that_is_there_already_is_sent_without_a_request(world):
+    await world.prepare()
+    world.site.move(world.ticket, status=world.wanted.id)
+    await world.live()
+    assert await world.state_of(PushKind.STATUS) is PushState.SENT
+    assert world.site.requests_for("PATCH") == []
+
+
+async def test_a_status_is_asked_for_again_when_somebody_else_changed_it(world):
+    await world.prepare()
+    world.site.move(world.ticket, status=world.elsewhere)
+    await world.live()
+    change = next(item for item in await world.items() if item.kind is PushKind.STATUS)
+    assert change.state is PushState.FAILED
+    assert "Choose the status again" in change.error
+    assert world.before.name in change.error
+    assert world.site.requests_for("PATCH") == []
+    assert world.site.tables.tickets[world.ticket]["status"]["id"] == world.elsewhere
+    others = [item for item in await world.items() if item.kind is not PushKind.STATUS]
+    assert {item.state for item in others} == {PushState.SENT}
+
+
+async def test_the_status_leaves_last_and_only_after_note_and_time(world):
+    """A status that allows no time would refuse the entry that comes after it."""
+    await world.prepare()
+    world.plain.plan(answered(500, stored=False), method="POST", path="entries$")
+    push = world.process()
+    await push.run_due()
+    assert await world.state_of(PushKind.TIME) is PushState.UNCLEAR
+    assert await world.state_of(PushKind.STATUS) is PushState.PENDING
+    assert world.site.requests_for("PATCH") == []
+    await world.live()
+    assert {item.state for item in await world.items()} == {PushState.SENT}
+    writes = [request for request in world.site.requests if request.method in ("POST", "PATCH")]
+    ends = [request.path.rsplit("/", 1)[-1] for request in writes]
+    assert ends == ["notes", "notes", "entries", "entries", str(world.ticket)]
+
+
 @pytest.mark.parametrize(
     ("where", "page"),
     [
