@@ -68,8 +68,8 @@ async def starts(technician: Technician) -> str:
     return technician.app.session_model.session_id
 
 
-async def resolves(technician: Technician) -> None:
-    """Write the solution and end the session."""
+async def resolves(technician: Technician) -> str:
+    """Write the solution and end the session; return the note as the page showed it."""
     await technician.clicks("Resolve")
     await until(lambda: technician.app.window.current_page == "resolve", "the resolve page")
     await technician.types("Solution in a sentence", " Restarted the spooler.")
@@ -79,17 +79,34 @@ async def resolves(technician: Technician) -> None:
     )
     await technician.clicks("Resolve")
     await technician.reads(f"Documentation pushed to ticket #{TICKET}")
+    return technician.app.resolve_model.note
 
 
-def check_what_connectwise_holds(site: ConnectWiseSite, session_id: str, cards: int) -> None:
+def check_what_connectwise_holds(
+    site: ConnectWiseSite, session_id: str, shown: str, cards: int
+) -> None:
     notes = [note for note in site.notes_of(TICKET) if session_id in note["text"]]
     assert len(notes) == 1
     text = notes[0]["text"].replace("\\", "")
     assert text.startswith("═══ FlowPilot Session Documentation ═══")
+    assert [line.split(" ", 1)[1] for line in text.splitlines() if line.startswith("── ")] == [
+        f"{section} ──"
+        for section in (
+            "Problem",
+            "Diagnosis Path",
+            "Resolution",
+            "AI Confidence",
+            "Session Timing",
+        )
+    ]
     assert "Restarted the spooler." in text
     assert len(re.findall(r"^\d+\. \[", text, re.MULTILINE)) == cards
     assert re.search(r"^FP-[0-9A-Z]{10}$", text, re.MULTILINE)
+    # To the letter what the page showed, and the marker by which it is found again.
     posted = site.requests_for("POST", f"/service/tickets/{TICKET}/notes")[0].json
+    written, _, marker = posted["text"].rstrip().rpartition("\n")
+    assert written.rstrip() == shown.rstrip()
+    assert marker.startswith("FP-")
     assert posted["internalAnalysisFlag"] is True
     assert posted["detailDescriptionFlag"] is False
     assert posted["resolutionFlag"] is False
@@ -123,8 +140,8 @@ async def test_a_ticket_from_intake_to_documented_resolution(tmp_path, site, cla
         steps = technician.view.steps
         assert {step.source for step in steps} == {Source.CLAUDE}
         assert [step.kind for step in steps[-2:]] == [StepKind.VERIFICATION, StepKind.RESOLUTION]
-        await resolves(technician)
-        check_what_connectwise_holds(connectwise, session_id, cards=len(steps))
+        shown = await resolves(technician)
+        check_what_connectwise_holds(connectwise, session_id, shown, cards=len(steps))
         await technician.clicks("History")
         await technician.app.desk.engine.sessions()
         await until(
@@ -137,9 +154,12 @@ async def test_the_same_with_claude_gone_after_the_first_card(tmp_path, site, cl
     async with at_the_desk(tmp_path) as technician:
         await sets_up(technician, url, claude)
         session_id = await starts(technician)
+        await until(technician._open_card_is_shown, "the first card")
+        assert technician.view.steps[0].source is Source.CLAUDE
+        claude.away()
         await technician.answers(HOPEFUL)
         await until(technician._open_card_is_shown, "the second card")
-        claude.away()
+        assert technician.view.steps[1].source is Source.FLOW
         by_flow = (*HOPEFUL, "Or type what you see")
         for _ in range(25):
             view = technician.view
@@ -158,7 +178,7 @@ async def test_the_same_with_claude_gone_after_the_first_card(tmp_path, site, cl
             )
         assert technician.sees("goes on by flow")
         steps = technician.view.steps
-        assert {step.source for step in steps} == {Source.CLAUDE, Source.FLOW}
+        assert [step.source for step in steps if step.source is Source.CLAUDE] == [Source.CLAUDE]
         assert technician.view.is_verified
-        await resolves(technician)
-        check_what_connectwise_holds(connectwise, session_id, cards=len(steps))
+        shown = await resolves(technician)
+        check_what_connectwise_holds(connectwise, session_id, shown, cards=len(steps))
