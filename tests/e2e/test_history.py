@@ -107,6 +107,38 @@ async def test_the_filters_by_keys_alone(tmp_path):
         assert not page.clear.isVisible()
 
 
+async def test_each_tab_lists_its_own_sessions(tmp_path):
+    kinds = {
+        "active": SessionStatus.ACTIVE,
+        "paused": SessionStatus.PAUSED,
+        "waiting": SessionStatus.REQUESTING_ESCALATION,
+        "taken": SessionStatus.ESCALATED,
+        "solved": SessionStatus.RESOLVED,
+        "left": SessionStatus.ABANDONED,
+    }
+    async with at_the_desk(tmp_path, demo=True) as technician:
+        app, page = technician.app, technician.app.history_page
+        me = app.desk.engine.me.id
+        await app.desk.store.save(
+            *(
+                Session(name, me, me, status, Intake(name), START, START, problem_summary=name)
+                for name, status in kinds.items()
+            )
+        )
+        await technician.clicks("History")
+        for label, listed in (
+            ("All", set(kinds)),
+            ("Paused", {"paused"}),
+            ("Escalated", {"waiting", "taken"}),
+            ("Resolved", {"solved"}),
+        ):
+            tabs = [page.tabs.tabText(place) for place in range(page.tabs.count())]
+            place = page.tabs.tabRect(tabs.index(label)).center()
+            QTest.mouseClick(page.tabs, Qt.MouseButton.LeftButton, pos=place)
+            await settled(technician)
+            assert set(shown(technician)) == listed, label
+
+
 async def test_a_ticket_that_was_read_is_found_and_started_from(tmp_path):
     async with at_the_desk(tmp_path, demo=True) as technician:
         app = technician.app

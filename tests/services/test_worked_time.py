@@ -1,6 +1,7 @@
 """What a day does to a clock: nights on which it changes, jumps, and hands that edit the time."""
 
 import asyncio
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -69,6 +70,33 @@ async def test_a_night_on_which_the_clocks_change_bills_what_was_worked(
         assert "2026-11-01 01:50 -05:00" in note
         assert "2026-11-01 01:15 -06:00" in note
     assert "Duration: 25 min" in note
+
+
+@pytest.mark.parametrize("how", ["quit", "power cut"])
+async def test_the_night_between_two_starts_bills_nothing(tmp_path: Path, how: str):
+    """Quitting ends the stretch; a power cut does, too, at the last beat that reached the disk."""
+    clock, folder = VirtualClock(), tmp_path / "at work"
+    async with open_desk(folder, clock=clock) as desk:
+        session_id = await begun(desk)
+        await worked(desk, 25)
+        ended = clock.now()
+        if how == "power cut":
+            clock.advance(seconds=40)  # worked, but no beat came any more
+            shutil.copytree(folder, tmp_path / "as the cut left it")
+            folder = tmp_path / "as the cut left it"
+    clock.advance(hours=14)
+    async with open_desk(folder, clock=clock) as desk:
+        (stretch,) = await desk.store.segments(session_id)
+        assert stretch.ended_at == ended
+        desk.rules = replace(desk.rules, rounding=Rounding.EXACT)
+        await desk.engine.work_on(session_id)
+        began = clock.now()
+        await worked(desk, 10)
+        _, (entry,) = await resolved(desk, session_id)
+    assert entry.actual_hours * 60 == pytest.approx(35, abs=0.5)
+    assert entry.hours_deduct * 60 == pytest.approx((began - ended) / MINUTE, abs=0.5)
+    # Deductions are hundredths of an hour, so the end gives way by some seconds.
+    assert abs(entry.end - (began + 10 * MINUTE)) < MINUTE
 
 
 @pytest.mark.parametrize(
