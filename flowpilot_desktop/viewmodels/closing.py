@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 
 from PySide6.QtCore import QObject
 
+from flowpilot_desktop.core.attachment import NOTE
 from flowpilot_desktop.core.errors import FlowPilotError
 from flowpilot_desktop.core.events import PushChanged
 from flowpilot_desktop.core.push import NoteVisibility
@@ -66,6 +67,7 @@ class ClosingViewModel(ViewModel):
     def _forget_entries(self) -> None:
         self.note = ""
         self.note_is_edited = False
+        self.unsent: tuple[str, ...] = ()
         self.push: bool | None = None
         self.visibility: NoteVisibility | None = None
         self.minutes: int | None = None
@@ -325,6 +327,8 @@ class ClosingViewModel(ViewModel):
         drafts |= {where: text for (one, where), text in self._unsaved.items() if one == session_id}
         self.view = view
         self._restore(view, drafts)
+        cards = (NOTE, *(step.id for step in view.steps if step.is_open))
+        self.unsent = tuple(text for one in cards if (text := drafts.get(one, "").strip()))
         if drafts.get(self._note_field):
             self.note, self.note_is_edited = drafts[self._note_field], True
         has_choices = self._restore_choices(drafts.get(self._choices_field, ""))

@@ -5,10 +5,11 @@ import re
 from PySide6.QtCore import QDateTime
 from PySide6.QtWidgets import QComboBox
 
+from flowpilot_desktop.core.session import Intake
 from flowpilot_desktop.core.ticket import Reference
 from flowpilot_desktop.ui.spans import SpanEdit
 from tests.e2e.conftest import TICKET, OpenDesk, Served, closes, verified
-from tests.e2e.driver import Technician, until
+from tests.e2e.driver import Technician, at_the_desk, until
 from tests.simulators.exchange import answered
 
 
@@ -175,3 +176,24 @@ async def test_the_status_is_asked_for_only_when_the_setting_says_so(
     async with connected() as technician:
         await opens(technician, await verified(technician))
         assert not technician.app.resolve_page.status.isVisible()
+
+
+async def test_what_was_typed_and_not_sent_is_said_before_the_session_ends(tmp_path):
+    async with at_the_desk(tmp_path, demo=True) as technician:
+        app, engine = technician.app, technician.app.desk.engine
+        session_id = (await engine.start_session(Intake("printer"))).session.id
+        step = await engine.next_step(session_id)
+        assert step is not None
+        await engine.save_draft(session_id, step.id, "The display is dark")
+        await engine.save_draft(session_id, "note", "Half a <b>note</b>")
+        words = "not in the note: “Half a <b>note</b>”, “The display is dark”."
+        app._open_resolve(session_id)
+        await technician.reads(words)
+        app.hand_off.escalate(session_id)
+        await until(lambda: app.window.current_page == "escalate", "the escalation")
+        await technician.reads(words)
+        await engine.save_draft(session_id, "note", "")
+        await engine.save_draft(session_id, step.id, "")
+        app._open_resolve(session_id)
+        await until(lambda: app.resolve_model.preview is not None, "the note")
+        assert not technician.sees("not sent")

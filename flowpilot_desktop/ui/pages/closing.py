@@ -42,6 +42,7 @@ _VISIBILITIES = (
     ("Internal and external", NoteVisibility.INTERNAL_AND_EXTERNAL),
 )
 _PLACES = 6
+_UNSENT = 120
 
 
 class ClosingPage(QWidget):
@@ -235,6 +236,7 @@ class ClosingPage(QWidget):
         self.again.clicked.connect(self._closing.write_note_again)
         head.addWidget(self.masked, 1)
         head.addWidget(self.again)
+        self.unsent = PlainText("", panel, role="small", tone="amber")
         self.note = QPlainTextEdit(panel)
         self.note.setProperty("role", "code")
         self.note.setAccessibleName("The note as it will leave")
@@ -242,6 +244,7 @@ class ClosingPage(QWidget):
         self.note.setTabChangesFocus(True)
         self.note.textChanged.connect(self._note_typed)
         rows.addLayout(head)
+        rows.addWidget(self.unsent)
         rows.addWidget(self.note, 1)
         return panel
 
@@ -256,6 +259,9 @@ class ClosingPage(QWidget):
         self._fill(self.note, model.note, is_closed=is_closed)
         self.again.setVisible(model.note_is_edited and not is_closed)
         self.masked.show_text(_masked_words(model.masked, is_closed=is_closed))
+        unsent = "" if is_closed else _unsent_words(model.unsent)
+        self.unsent.show_text(unsent)
+        self.unsent.setVisible(bool(unsent))
         self._render_own(is_closed=is_closed)
         self._render_ticket(is_closed=is_closed)
         self._verb.setVisible(not is_closed)
@@ -367,6 +373,17 @@ class ClosingPage(QWidget):
     @Slot()
     def _map_member(self) -> None:
         self.settings_wanted.emit("Integrations")
+
+
+def _unsent_words(unsent: Sequence[str]) -> str:
+    """Return what was typed on the session's page and never sent, so that it is not lost unseen."""
+    if not unsent:
+        return ""
+    told = ", ".join(
+        f"“{' '.join(text[:_UNSENT].split())}{'…' if len(text) > _UNSENT else ''}”"
+        for text in unsent
+    )
+    return f"Typed but not sent, so not in the note: {told}. Go back to send it."
 
 
 def _masked_words(masked: tuple[Masked, ...], *, is_closed: bool) -> str:
