@@ -158,24 +158,30 @@ class Speaker(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One entry of a consultation. ``APP`` turns append facts without touching what is cached."""
+    """One entry of a consultation. ``APP`` turns append facts without touching what is cached.
+
+    ``pictures`` follow the text; only the technician has some.
+    """
 
     speaker: Speaker
     text: RedactedText
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image that the technician agreed to send."""
+    """An image that the technician agreed to send, and the card it belongs to as in Attachment."""
 
     media_type: str
     content: bytes
+    step_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Consultation:
     """What a model is told of a session: an opening that never changes, then turns appended.
 
+    ``pictures`` belong to the opening.
     ``must_conclude`` asks for the one best answer that the step limit forces. ``step_ids`` are the
     ids of the recorded steps in the order of their numbers, empty where a number has none: a model
     cites steps by number, a hypothesis by id.

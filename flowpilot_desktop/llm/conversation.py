@@ -16,9 +16,12 @@ Every text that a person, a ticket or a teammate wrote stands in a block of data
 passed the redaction gateway, piece by piece: a text that ends as if a secret followed can't take
 the edge of its block with it, nor teach the gateway that the edge is one.
 
+A screenshot stands where it was added: with the opening, or with the answer to its card. One whose
+card nobody has answered waits for the answer.
+
 A very long session is compacted: where the turns outgrow ``COMPACT_AT``, everything so far is
-replaced by its findings, negative ones included, and the ticket as it was read last. Where the cut
-falls depends on the records alone.
+replaced by its findings, negative ones included, the ticket as it was read last, and the
+screenshots. Where the cut falls depends on the records alone.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from flowpilot_desktop.core.attachment import INTAKE
 from flowpilot_desktop.core.findings import corrected, findings
 from flowpilot_desktop.core.ports import Consultation, Picture, Speaker, Turn
 from flowpilot_desktop.core.redaction import RedactedText, Redactor
@@ -83,7 +87,7 @@ class Scribe:
         self._begin = _Beginning("", None, "")
         self._pen = Pen(Redactor(), "")
         self._opening: RedactedText | None = None
-        self._items: list[Step | TicketRead | Pause] = []
+        self._items: list[_Item] = []
         self._turns: list[Turn] = []
         self._size = 0
 
@@ -95,7 +99,7 @@ class Scribe:
         must_conclude: bool = False,
     ) -> Consultation:
         """Return what the model is told to propose the next step."""
-        items = list(_in_order(record))
+        items = list(_in_order(record, pictures))
         opening = self._continued(record, items)
         numbers = {step.id: step.number for step in record.steps}
         for item in items[len(self._items) :]:
@@ -104,12 +108,12 @@ class Scribe:
             session_id=record.session.id,
             opening=opening,
             turns=tuple(self._turns),
-            pictures=pictures,
+            pictures=tuple(one for one in pictures if one.step_id in ("", INTAKE)),
             must_conclude=must_conclude,
             step_ids=_step_ids(record.steps),
         )
 
-    def _continued(self, record: Record, items: list[Step | TicketRead | Pause]) -> RedactedText:
+    def _continued(self, record: Record, items: list[_Item]) -> RedactedText:
         """Return the opening; forget all that was written unless the record goes on from it."""
         begin = _Beginning(record.session.id, record.context, record.flow, record.session.intake)
         if (
@@ -124,19 +128,25 @@ class Scribe:
             self._items, self._turns, self._size = [], [], 0
         return self._opening
 
-    def _write(
-        self, record: Record, item: Step | TicketRead | Pause, numbers: Mapping[str, int]
-    ) -> None:
+    def _write(self, record: Record, item: _Item, numbers: Mapping[str, int]) -> None:
         self._items.append(item)
-        if isinstance(item, Step):
-            fresh = list(_step_turns(item, numbers, self._pen))
+        if isinstance(item.what, Step):
+            fresh = list(_step_turns(item.what, numbers, item.pictures, self._pen))
         else:
-            fresh = [Turn(Speaker.APP, self._pen.write(wording.happening(item)))]
+            fresh = [Turn(Speaker.APP, self._pen.write(wording.happening(item.what)))]
         self._turns += fresh
         self._size += sum(len(turn.text) for turn in fresh)
         if self._size > COMPACT_AT:
             self._turns = list(_compacted(record, self._items, self._pen))
             self._size = sum(len(turn.text) for turn in self._turns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A step that was done, with the pictures added to it, or what happened after one."""
+
+    what: Step | TicketRead | Pause
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,35 +184,39 @@ def briefing_consultation(
     )
 
 
-def _in_order(record: Record) -> Iterator[Step | TicketRead | Pause]:
+def _in_order(record: Record, pictures: Sequence[Picture]) -> Iterator[_Item]:
     """Yield steps by number, each happening right after the step that was last before it."""
     waiting = sorted(record.happenings, key=lambda happening: happening.after)
     for step in sorted(record.steps, key=lambda step: step.number):
         if step.is_open:
             continue
         while waiting and waiting[0].after < step.number:
-            yield waiting.pop(0)
-        yield step
-    yield from waiting
+            yield _Item(waiting.pop(0))
+        yield _Item(step, tuple(one for one in pictures if one.step_id == step.id))
+    yield from map(_Item, waiting)
 
 
-def _step_turns(step: Step, numbers: Mapping[str, int], pen: Pen) -> Iterator[Turn]:
+def _step_turns(
+    step: Step, numbers: Mapping[str, int], pictures: tuple[Picture, ...], pen: Pen
+) -> Iterator[Turn]:
+    shown = list(wording.shown(step.number, len(pictures)))
     if isinstance(step.body, Briefing):
         if step.corrects:
             return  # words that came late; a mind knows the steps that they were made of
         yield Turn(Speaker.APP, pen.write(wording.taken_over(step, step.body)))
+        if pictures:
+            yield Turn(Speaker.TECHNICIAN, pen.write(shown), pictures)
     elif step.source is Source.CLAUDE:
         yield Turn(Speaker.MODEL, pen.write_json(wording.card(step, numbers)))
-        yield Turn(Speaker.TECHNICIAN, pen.write(wording.answer(step)))
+        yield Turn(Speaker.TECHNICIAN, pen.write([*wording.answer(step), *shown]), pictures)
     else:
-        yield Turn(Speaker.TECHNICIAN, pen.write(wording.done_without(step, numbers)))
+        words = [*wording.done_without(step, numbers), *shown]
+        yield Turn(Speaker.TECHNICIAN, pen.write(words), pictures)
 
 
-def _compacted(
-    record: Record, items: Sequence[Step | TicketRead | Pause], pen: Pen
-) -> Iterator[Turn]:
+def _compacted(record: Record, items: Sequence[_Item], pen: Pen) -> Iterator[Turn]:
     """Yield what stands for everything so far: the findings, and what no finding says."""
-    seen = [item for item in items if isinstance(item, Step)]
+    seen = [item.what for item in items if isinstance(item.what, Step)]
     # The session's own summary may change later; what was once written must not.
     session = replace(record.session, problem_summary="", problem_domain="")
     state = findings(session, seen, record.context)
@@ -221,9 +235,13 @@ def _compacted(
     for step in seen:
         if isinstance(step.body, Briefing) and (added := list(wording.added(step))):
             yield Turn(Speaker.TECHNICIAN, pen.write(added))
-    ticket = next((item for item in reversed(items) if isinstance(item, TicketRead)), None)
-    if ticket is not None:
-        yield Turn(Speaker.APP, pen.write(wording.happening(replace(ticket, is_refresh=True))))
+    for item in items:
+        if isinstance(item.what, Step) and item.pictures:
+            words = wording.shown(item.what.number, len(item.pictures))
+            yield Turn(Speaker.TECHNICIAN, pen.write(words), item.pictures)
+    tickets = [item.what for item in items if isinstance(item.what, TicketRead)]
+    if tickets:
+        yield Turn(Speaker.APP, pen.write(wording.happening(replace(tickets[-1], is_refresh=True))))
 
 
 def _step_ids(steps: Sequence[Step]) -> tuple[str, ...]:

@@ -225,6 +225,13 @@ def taken_over(step: Step, body: Briefing) -> Iterator[str | Block]:
     yield from added(step)
 
 
+def shown(number: int, count: int) -> Iterator[str]:
+    """Yield what stands above the screenshots that were added to a step."""
+    if count:
+        them, belong = counted(count, "screenshot"), "belongs" if count == 1 else "belong"
+        yield f"{them} below {belong} to step {number}.\n"
+
+
 def tried_already(number: int) -> str:
     """Return what is said to a card that repeats a step in spite of a fresh start."""
     return (

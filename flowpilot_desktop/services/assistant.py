@@ -335,7 +335,9 @@ class Assistant:
         scribe = self._scribe_of(case.session.id)
         pictures: tuple[Picture, ...] = ()
         if self._access.may_send_pictures:
-            pictures = tuple(Picture(one.media_type, one.content) for one in case.pictures)
+            pictures = tuple(
+                Picture(one.media_type, one.content, one.step_id) for one in case.pictures
+            )
         try:
             return await asyncio.to_thread(
                 scribe.consultation, record, pictures=pictures, must_conclude=must_conclude

@@ -88,6 +88,13 @@ class Evidence:
             )
         if session_id:
             await self._sessions.workable(session_id)
+            steps = await self._store.steps(session_id)
+            if any(step.id == step_id and not step.is_open for step in steps):
+                # What a model was told of an answer is never told otherwise.
+                raise InvalidInput(
+                    "This card is answered already.",
+                    hint="Log a step by hand and put the picture there.",
+                )
         before = await self._sessions.pictures(session_id)
         if len(before) >= PICTURES_LIMIT:
             raise InvalidInput(f"{PICTURES_LIMIT} pictures are the most for a session.")

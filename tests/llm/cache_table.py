@@ -1,8 +1,8 @@
 """What a long session costs with and without the prompt cache: `python -m tests.llm.cache_table`.
 
 An eventful session of 25 questions (a ticket linked and read again, an offline gap, a pause, a
-hand-off) is played against the simulated API, seven minutes from question to question, and metered
-by its cache.
+hand-off, screenshots) is played against the simulated API, seven minutes from question to question,
+and metered by its cache.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from flowpilot_desktop.llm import registry
 from flowpilot_desktop.llm.conversation import consultation
 from flowpilot_desktop.llm.prices import cost_micros
 from flowpilot_desktop.llm.registry import ModelSettings
-from tests.llm.records import growing_records
+from tests.llm.records import growing_pictures, growing_records
 from tests.simulators.claude import KEY, ClaudeSimulator, running
 
 
@@ -46,7 +46,8 @@ async def rows(simulator: ClaudeSimulator, questions: int, minutes: float) -> li
     model = registry.create(ModelSettings(base_url=simulator.url), KEY)
     found = []
     for number, record in enumerate(growing_records(questions), 1):
-        async with aclosing(model.next_step(consultation(record))) as stream:
+        told = consultation(record, pictures=growing_pictures(record))
+        async with aclosing(model.next_step(told)) as stream:
             drafts = [piece async for piece in stream if isinstance(piece, StepDraft)]
         usage = drafts[-1].usage
         prompt = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from flowpilot_desktop.core.attachment import INTAKE, NOTE
+from flowpilot_desktop.core.ports import Picture
 from flowpilot_desktop.core.session import (
     Action,
     Briefing,
@@ -198,6 +200,18 @@ def growing_records(count: int = 25) -> Iterator[Record]:
             number += 1
             steps.append(_taken_over(number))
         record = replace(record, steps=tuple(steps), happenings=tuple(happenings))
+
+
+def growing_pictures(record: Record) -> tuple[Picture, ...]:
+    """The screenshots of a growing record: of the intake, and of cards that were answered by then.
+
+    A card of Claude's, one of the flow's, a note and the hand-over have some; a note that is being
+    written has one all the time.
+    """
+    known = [step.id for step in record.steps]
+    cards = ["step-3", "step-3", "step-10", "step-12", "step-20"]
+    owners = [INTAKE, *(card for card in cards if card in known), NOTE]
+    return tuple(Picture("image/png", f"{one} {n}".encode(), one) for n, one in enumerate(owners))
 
 
 def _offline(number: int) -> Iterator[Step]:

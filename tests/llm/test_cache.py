@@ -25,6 +25,8 @@ async def test_every_request_begins_like_the_one_before(simulator: ClaudeSimulat
     sent = [_bytes(item.raw, item.body) for item in simulator.requests]
     assert len(sent) == QUESTIONS
     assert len({frame for frame, _ in sent}) == 1, "model, instructions, schema: all the same"
+    pictures = [str(item.body["messages"]).count("'type': 'image'") for item in simulator.requests]
+    assert (pictures[0], pictures[-1]) == (1, 6), "screenshots came on the way"
     for number, ((_, earlier), (_, later)) in enumerate(itertools.pairwise(sent), 2):
         assert later.startswith(earlier[:-1] + b","), f"request {number} appends and nothing else"
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from flowpilot_desktop.core.attachment import INTAKE, NOTE
 from flowpilot_desktop.core.ports import Consultation, Picture, Speaker
 from flowpilot_desktop.core.redaction import RedactedText, Redactor
 from flowpilot_desktop.core.session import (
@@ -254,6 +255,35 @@ def test_pictures_and_the_last_card_are_passed_on():
     found = consultation(Record(session()), pictures=(picture,), must_conclude=True)
     assert found.pictures == (picture,)
     assert found.must_conclude
+
+
+def test_a_picture_stands_with_the_answer_to_its_card():
+    of_intake = Picture("image/png", b"0", INTAKE)
+    of_card, of_open, of_draft = (Picture("image/png", b"1", x) for x in ("step-1", "step-2", NOTE))
+    pictures = (of_intake, of_card, replace(of_card, content=b"2"), of_open, of_draft)
+    steps = (answered(look(1), result=Result.WORKED), look(2))
+    found = consultation(Record(session(), steps), pictures=pictures)
+    assert found.pictures == (of_intake,)
+    assert [turn.pictures for turn in found.turns] == [(), pictures[1:3]]
+    assert "2 screenshots below belong to step 1." in str(found.turns[-1].text)
+
+
+def test_a_scribe_writes_anew_when_a_picture_is_taken_away():
+    steps = (answered(look(1), result=Result.WORKED),)
+    record, scribe = Record(session(), steps), Scribe()
+    picture = Picture("image/png", b"1", "step-1")
+    with_it = scribe.consultation(record, pictures=(picture,))
+    assert with_it == consultation(record, pictures=(picture,))
+    assert scribe.consultation(record) == consultation(record) != with_it
+
+
+def test_a_compacted_session_keeps_its_pictures(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(conversation, "COMPACT_AT", 1)
+    picture = Picture("image/png", b"1", "step-1")
+    steps = (answered(look(1), result=Result.WORKED),)
+    found = consultation(Record(session(), steps), pictures=(picture,))
+    assert [turn.pictures for turn in found.turns] == [(), (picture,)]
+    assert "findings up to step 1" in str(found.turns[0].text)
 
 
 # --- redaction ---------------------------------------------------------------------------------

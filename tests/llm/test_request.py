@@ -2,6 +2,7 @@
 
 import base64
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -105,6 +106,15 @@ def test_pictures_follow_the_opening():
         request(told("", pictures=(Picture("image/tiff", b""),)))
     assert "TIFF" not in caught.value.title
     assert caught.value.reason == "not_accepted"
+
+
+def test_a_picture_of_a_step_follows_the_words_of_its_turn():
+    picture = Picture("image/png", b"\x89PNG\r\n")
+    plain = told("mt")
+    turns = (*plain.turns[:-1], replace(plain.turns[-1], pictures=(picture, picture)))
+    content = request(replace(plain, turns=turns))["messages"][-1]["content"]
+    assert [block["type"] for block in content] == ["text", "image", "image"]
+    assert content[0] == request(plain)["messages"][-1]["content"][0]
 
 
 async def test_a_picture_arrives(simulator: ClaudeSimulator, claude):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,31 @@ async def test_screenshots_leave_only_with_consent(
         first = simulator.asked()[0]["messages"][0]["content"]
         images = [part for part in first if part["type"] == "image"]
         assert len(images) == (2 if consent else 0)
+
+
+async def test_a_screenshot_of_a_card_leaves_with_its_answer_and_moves_nothing_before_it(
+    simulator: ClaudeSimulator, tmp_path: Path
+):
+    rules = ModelRules(sends_pictures=True)
+    async with open_desk_with_claude(tmp_path, simulator, rules=rules) as desk:
+        engine = desk.engine
+        session_id = await begun(desk)
+        for _ in range(2):
+            step = await engine.next_step(session_id)
+            assert step is not None
+            await engine.attach_picture(session_id, PNG, step.id)
+            await engine.respond(session_id, step.id, any_answer(step))
+            with pytest.raises(InvalidInput, match="answered already"):
+                await engine.attach_picture(session_id, PNG, step.id)
+        await engine.next_step(session_id)
+        asked = [body["messages"] for body in simulator.asked()]
+        kinds = [
+            [part["type"] for message in messages for part in message["content"]]
+            for messages in asked
+        ]
+        assert [kind.count("image") for kind in kinds] == [0, 1, 2]
+        for earlier, later in itertools.pairwise(asked):
+            assert later[: len(earlier)] == earlier
 
 
 async def test_what_is_no_picture_or_too_large_is_refused_with_words(tmp_path: Path):

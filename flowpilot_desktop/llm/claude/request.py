@@ -9,14 +9,16 @@ What the app says goes as ``{"role": "system"}`` between turns. The API wants su
 after a user's and before an assistant's, so a run of turns between two cards becomes one message
 of the user, then one of the system. Blocks of data in what the app says (a linked ticket's text)
 go with the user's message: text from strangers never speaks with the system's authority. Models and
-gateways that refuse system messages get the app's words in the user's message.
+gateways that refuse system messages get the app's words in the user's message. A screenshot stands
+in the message that tells of it, so one that is added late moves nothing before it.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from flowpilot_desktop.core.ports import Consultation, Picture, Speaker, Turn
@@ -98,6 +100,15 @@ def _text(text: str) -> Json:
     return {"type": "text", "text": text}
 
 
+def _user_content(parts: Iterable[str | Picture]) -> Iterator[Json]:
+    """Yield what a user's message holds: texts that follow each other are one."""
+    for is_picture, group in groupby(parts, lambda part: isinstance(part, Picture)):
+        if is_picture:
+            yield from (_picture(part) for part in group if isinstance(part, Picture))
+        else:
+            yield _text("\n\n".join(part for part in group if isinstance(part, str)))
+
+
 def _opening(consultation: Consultation, cache: Json) -> list[Json]:
     # Pictures stand after the breakpoint: one added later leaves the opening's prefix whole.
     return [
@@ -134,7 +145,7 @@ def _messages(consultation: Consultation, abilities: Abilities) -> list[Json]:
 class _Run:
     """The turns between two cards, and the card that follows them, empty at the end."""
 
-    user: list[str]
+    user: list[str | Picture]
     app: list[str]
     card: str = ""
 
@@ -146,7 +157,7 @@ def _runs(turns: Sequence[Turn]) -> Iterable[_Run]:
         text = str(turn.text).strip()
         match turn.speaker:
             case Speaker.TECHNICIAN:
-                run.user.append(text)
+                run.user += [text, *turn.pictures]
             case Speaker.APP:
                 words, blocks = parted(text)
                 run.app.append(words)
@@ -169,7 +180,7 @@ def _run_messages(
     if not user and not is_first:
         user.append(_NO_ANSWER)
     if user:
-        yield {"role": "user", "content": [_text("\n\n".join(user))]}
+        yield {"role": "user", "content": list(_user_content(user))}
     if app and abilities.system_turns:
         yield {"role": "system", "content": [_text("\n\n".join(app))]}
     if run.card:
