@@ -333,7 +333,7 @@ class QueueClient:
             notices.append(f"{errors.ClientTooOldError.title}. {errors.ClientTooOldError.hint}")
         elif hello["read_only"]:
             access = Access.READ_ONLY_SERVER
-            notices.append(f"{errors.ReadOnlyServerError.title}.")
+            notices.append(f"{errors.ReadOnlyServerError.title}. {errors.ReadOnlyServerError.hint}")
         if invitation.plain:
             notices.append("The connection is not encrypted; it stays on this computer.")
         version = session.connection.info.server_version

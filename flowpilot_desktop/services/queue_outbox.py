@@ -23,7 +23,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from flowpilot_desktop.core.errors import QueueError, QueueRefused
+from flowpilot_desktop.core.errors import QueueError, QueueNotOpen, QueueRefused
 from flowpilot_desktop.core.escalation import OperationKind, OperationState, QueueOperation
 from flowpilot_desktop.core.events import EscalationsChanged, Events
 from flowpilot_desktop.core.ports import Clock
@@ -152,12 +152,15 @@ class QueueOutbox:
                 raise
             except QueueError as error:
                 self.link.note(error)
-                await self._drop_unsent(operation, error.message)
+                # A queue that takes no changes from us has done nothing: no click of today comes
+                # into effect on the day when it takes them again.
+                is_no = isinstance(error, QueueNotOpen) and error.why == "version"
+                await self._drop_unsent(operation, error.message, tries=1 if is_no else 0)
                 raise
 
-    async def _drop_unsent(self, operation: QueueOperation, why: str) -> None:
+    async def _drop_unsent(self, operation: QueueOperation, why: str, tries: int = 0) -> None:
         for one in await self.waiting(operation.escalation_id):
-            if one.id == operation.id and not one.tries:
+            if one.id == operation.id and one.tries <= tries:
                 await self._store.save(self.dropped(one, why))
 
     def dropped(self, operation: QueueOperation, why: str) -> QueueOperation:

@@ -8,6 +8,7 @@ comes back here to whoever asked. No text of a model's moves anything.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,6 +42,13 @@ from flowpilot_desktop.store.tables import Record
 log = logging.getLogger(__name__)
 
 _HANDLERS = (OperationKind.APPEND, OperationKind.RELEASE, OperationKind.RESOLVE)
+
+_UNTOLD = "Your team queue is older than FlowPilot"
+_UNTOLD_WORDS = (
+    "You have picked it up, but the queue has no room for what you wrote to your teammate: "
+    "“{words}”. Tell them yourself, and ask whoever runs your team queue to run “flowpilot-queue "
+    "migrate”."
+)
 
 Told = Callable[[str, str], None]
 """Hears a title and a sentence for the technician, about something that happened elsewhere."""
@@ -151,6 +159,10 @@ class Escalations:
             case OperationKind.PICK_UP:
                 records = await self._taking.granted(one, queue)
                 self._feed.renewed(one.escalation_id)
+                if "read_back" in answer.not_stored:
+                    self.told(
+                        _UNTOLD, _UNTOLD_WORDS.format(words=json.loads(one.body)["read_back"])
+                    )
                 return records
             case OperationKind.WITHDRAW | OperationKind.CANCEL:
                 return await self.giving.ended(one, answer)

@@ -59,6 +59,8 @@ class QueuePicture:
     as_of: datetime | None
     is_set_up: bool
     error: FlowPilotError | None = None
+    limit: FlowPilotError | None = None
+    """Why the queue can be read and not changed."""
     waiting: int = 0
     """How many ask for this technician or for anybody."""
 
@@ -95,6 +97,7 @@ class QueueList:
             await self._feed.last_heard(),
             await self._feed.is_set_up(),
             self._feed.error,
+            self._roster.limit,
             sum(entry.asks_me for entry in entries),
         )
 

@@ -174,7 +174,7 @@ class Feed:
             self._share.background.begin(self._outbox.network_is_back())
 
     def _noted(self, error: FlowPilotError | None) -> None:
-        self._link.note(error)
+        self._link.note(error if error is not None else self._roster.limit)
         is_news = type(error) is not type(self.error)
         self.error = error
         if is_news:

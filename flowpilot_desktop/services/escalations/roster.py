@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from flowpilot_desktop.core.errors import QueueError
+from flowpilot_desktop.core.errors import QueueError, QueueNotOpen
 from flowpilot_desktop.core.escalation import Escalation, Teammate
 from flowpilot_desktop.core.events import EscalationsChanged
 from flowpilot_desktop.core.session import Engineer
@@ -22,6 +22,8 @@ class Roster:
         self._sessions = sessions
         self._store = sessions.store
         self._link = link
+        self.limit: QueueNotOpen | None = None
+        """Why the queue can be read and not changed now; None while it takes changes."""
 
     async def members(self) -> tuple[Teammate, ...]:
         """Return the team as last known, without the technician at this desktop."""
@@ -34,6 +36,10 @@ class Roster:
     async def learn(self, queue: TeamQueue) -> None:
         """Ask the queue who is there. Raises QueueUnreachable, QueueNotOpen."""
         team = await queue.team()
+        limit = None if team.may_write else QueueNotOpen(team.notice, why="version", hint="")
+        if (limit is None) is not (self.limit is None):
+            self.limit = limit
+            self._sessions.events.publish(EscalationsChanged())
         text = to_json(team.members, tuple[Teammate, ...])
         if text == await self._store.remembered(_TEAM):
             return

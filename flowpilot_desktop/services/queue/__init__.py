@@ -77,6 +77,8 @@ class Answer:
     fence: int
     lease_until: datetime | None = None
     replayed: bool = False
+    not_stored: tuple[str, ...] = ()
+    """What was sent and an older queue has no room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ class TeamQueue:
         self._me = me
         self._lease = lease
         self._names: dict[str, str] = {}
+        self._may_write = True
 
     # Who is who
 
@@ -186,12 +189,13 @@ class TeamQueue:
         with self._translated():
             welcome = await (self._queue.test() if fresh else self._queue.connect())
             members = await self._queue.members()
+        self._may_write = welcome.access is port.Access.WRITE
         return Team(
             welcome.team_name,
             self._teammate(welcome.me),
             tuple(self._teammate(member) for member in members),
             welcome.notice,
-            may_write=welcome.access is port.Access.WRITE,
+            may_write=self._may_write,
         )
 
     def _teammate(self, member: port.Member) -> Teammate:
@@ -276,14 +280,27 @@ class TeamQueue:
         Raises QueueRefused for a no that is final, QueueUnreachable or QueueNotOpen when nothing
         is known and the operation has to be sent again.
         """
-        with self._translated():
-            receipt = await self._sent(operation, json.loads(operation.body))
+        try:
+            with self._translated():
+                receipt = await self._sent(operation, json.loads(operation.body))
+        except QueueNotOpen as error:
+            if error.why == "version":
+                await self._hear_rules()
+            raise
+        if not self._may_write:
+            await self._hear_rules()
         return Answer(
             EscalationState(receipt.state.value),
             receipt.fence,
             receipt.lease_until,
             receipt.replayed,
+            receipt.not_stored,
         )
+
+    async def _hear_rules(self) -> None:
+        """Hear anew what we may do: the rules were changed while we were connected."""
+        with contextlib.suppress(theirs.QueueError):
+            await self._queue.test()
 
     async def _sent(self, operation: QueueOperation, body: dict[str, Any]) -> port.Receipt:
         queue, op_id = self._queue, UUID(operation.id)

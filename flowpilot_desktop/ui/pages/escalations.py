@@ -66,7 +66,7 @@ def _badges(entry: QueueEntry) -> tuple[tuple[str, str], ...]:
     row = entry.escalation
     badges: list[tuple[str, str]] = []
     if entry.is_unsent:
-        badges.append(("Waits for the network", "soft_amber"))
+        badges.append(("Waits to be sent", "soft_amber"))
     elif entry.is_silent:
         badges.append((f"{entry.handler or 'Handler'} is silent", "soft_red"))
     elif row.state is EscalationState.CLAIMED:
@@ -154,6 +154,8 @@ class QueueList(QWidget):
         seen = f"as of {ago(picture.as_of)}" if picture.as_of else "never read yet"
         if picture.error is not None:
             return f"{picture.error.message} This is the last known state, {seen}.", "amber"
+        if picture.limit is not None:
+            return f"{picture.limit.message} What you see is up to date, {seen}.", "amber"
         return (f"Up to date, {seen}" if picture.as_of else ""), "muted"
 
     @Slot(int)
