@@ -6,10 +6,13 @@ from flowpilot_desktop.core.push import PushKind
 from flowpilot_desktop.core.ticket import TicketQuery
 from flowpilot_desktop.psa.connectwise import wire
 from flowpilot_desktop.psa.registry import PsaKeys
-from flowpilot_desktop.services.documentation import MAPPING_WARNING
 from tests.e2e.conftest import TICKET, OpenDesk, Served, closes, verified
 from tests.e2e.driver import Technician, until
 from tests.simulators.connectwise import COMPANY_ID, PRIVATE_KEY, PUBLIC_KEY
+
+MAPPING_WARNING = (
+    "Map your CW account in Settings → Integrations to enable auto-logged time entries"
+)
 
 
 async def types_connection(technician: Technician, served: Served, private: str) -> None:

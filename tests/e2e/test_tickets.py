@@ -15,7 +15,6 @@ from flowpilot_desktop.core.session import ContextStatus, Intake
 from flowpilot_desktop.core.ticket import PsaConnection, TicketScope
 from flowpilot_desktop.psa.registry import PsaKeys
 from flowpilot_desktop.ui.pages.tickets import TicketPickerView
-from flowpilot_desktop.viewmodels.intake import FALLBACK_TIP
 from tests.conftest import ROOT
 from tests.e2e.conftest import TICKET
 from tests.e2e.driver import at_the_desk, until
@@ -141,7 +140,9 @@ async def test_offline_recent_tickets_come_with_their_age_and_a_number_starts(co
         app.new_session()
         served.server.away()
         picker.open()
-        await technician.reads(FALLBACK_TIP)
+        await technician.reads(
+            "Couldn't reach ConnectWise — you can still type the ticket details manually"
+        )
         assert [ticket.id for ticket in picker.tickets.rows] == [str(TICKET)]
         words = app.intake_page.picker._words(picker.tickets.rows[0])
         assert "seen just now" in words.subtitle
