@@ -82,7 +82,8 @@ def connected(tmp_path: Path, served: Served) -> OpenDesk:
 async def verified(technician: Technician, *, ticket: int = TICKET, words: str = "") -> str:
     """Start from a ticket and let a person verify; return the session's id."""
     engine = technician.app.desk.engine
-    started = await engine.start_session(Intake(words, "site" if ticket else "", str(ticket)))
+    about = ("site", str(ticket)) if ticket else ("", "")
+    started = await engine.start_session(Intake(words, *about))
     session_id = started.session.id
     store = technician.app.desk.store
     earlier = [

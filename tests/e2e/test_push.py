@@ -44,6 +44,7 @@ async def test_offline_costs_no_try_and_it_lands_when_connectwise_is_back(
         await closes(technician, session_id)
         await technician.reads(f"Documentation for ticket #{TICKET} is queued, will sync shortly")
         await technician.reads("Waiting")
+        assert tone(technician) == "amber"
         assert not technician._buttons("Retry")  # only what failed is tried again by hand
         await until(
             lambda: any("next try" in text for text in shown(technician)), "the next try in words"
@@ -60,25 +61,50 @@ async def all_sent(technician: Technician) -> tuple[PushItem, ...]:
     return model.items
 
 
+def tone(technician: Technician) -> str:
+    """Return the tone of the words in which the resolve page tells of the push."""
+    return str(technician.app.resolve_page.words.property("tone"))
+
+
 def shown(technician: Technician) -> list[str]:
     return [row.words.text() for row in technician.app.resolve_page.items._rows]
 
 
 async def test_exhausted_it_fails_and_a_retry_by_hand_lands(connected, served, quick_retries):
     async with connected() as technician:
+        app = technician.app
         session_id = await verified(technician)
         served.site.faults.plan(BUSY, method="POST", path="/notes$", times=-1)
         await closes(technician, session_id)
-        await technician.reads(f"Documentation did not reach ticket #{TICKET}")
-        model = technician.app.closed_push_model
+        await technician.reads(f"Documentation did not reach ticket #{TICKET}: ")
+        assert "busy" in app.resolve_page.words.text()  # in the server's own words
+        assert tone(technician) == "red"
+        model = app.closed_push_model
         await until(lambda: model.items[0].state is PushState.FAILED, "the row to say so too")
         assert model.items[0].tries == 4
         assert not ours(served)
         served.site.faults.clear()
         await technician.clicks("Retry")
         await technician.reads(f"Documentation pushed to ticket #{TICKET}")
+        assert tone(technician) == "green"
     assert len(ours(served)) == 1
     assert len(served.site.entries_of(TICKET)) == 1
+
+
+async def test_without_a_ticket_nothing_is_said_of_a_push(connected, served):
+    async with connected() as technician:
+        app = technician.app
+        session_id = await verified(technician, ticket=0, words="No sound in the meeting room")
+        await closes(technician, session_id)
+        await technician.reads("Resolved. The note is in the history.")
+        assert not app.resolve_page.pushed.isVisible()
+        app.open_session(session_id)
+        await until(lambda: app.session_model.view is not None, "the session")
+        await technician.reads("Restarted it.")
+        for words in ("Documentation", "queued", "did not reach", "Retry"):
+            assert not technician.sees(words), words
+        assert await app.desk.store.push_items(session_id) == ()
+    assert not served.site.requests_for("POST", "/notes")
 
 
 async def test_what_was_refused_is_changed_or_skipped_in_the_history(connected, served):
