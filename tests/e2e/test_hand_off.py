@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -14,7 +13,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QComboBox
 
 from flowpilot_desktop.core.events import SettingsChanged
-from flowpilot_desktop.core.session import Question, SessionStatus, StepKind
+from flowpilot_desktop.core.session import Briefing, Question, SessionStatus, StepKind
+from flowpilot_desktop.core.stops import are_near_identical
 from flowpilot_desktop.profile import Profile
 from flowpilot_desktop.services.model_access import KEY_NAME
 from tests.e2e.driver import Technician, at_the_desk, until
@@ -283,35 +283,57 @@ async def test_a_session_changes_hands_and_its_originator_sees_how_it_ended(tmp_
                 "the step to arrive at the originator's",
             )
             await resolves(priya)
-            await until(lambda: jordan.view.session.status is SessionStatus.ESCALATED, "the end")
             await jordan.reads("Resolved by Priya Nair, ")
             priya.app.open_session(session_id)
             await priya.reads("Resolved by you, ")
             assert not priya.sees("Resolved by a teammate")
-            await jordan.clicks("History")
-            history = jordan.app.history_model
-            await until(lambda: history.sessions.rowCount() == 1, "the session in the history")
-            jordan.app.history_page.list.chosen.emit(history.sessions.rows[0])
-            await until(
-                lambda: history.chosen and "driver" in history.chosen.session.resolution_summary,
-                "the outcome",
-            )
+            await sees_how_it_ended(jordan)
+
+
+async def sees_how_it_ended(originator: Technician) -> None:
+    """Wait for the end, open the History, and read the outcome of its only session there."""
+    app = originator.app
+    await until(lambda: originator.view.session.status is SessionStatus.ESCALATED, "the end")
+    await originator.clicks("History")
+    history, listed = app.history_model, app.history_page.list
+    await until(lambda: history.sessions.rowCount() == 1 and listed.isVisible(), "the session")
+    place = listed.visualRect(history.sessions.index(0)).center()
+    QTest.mouseClick(listed.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    await originator.reads("Resolved by Priya Nair: Rolled the driver back.")
 
 
 @pytest.mark.usefixtures("qapp")
-async def test_a_fresh_start_tells_claude_what_was_done(tmp_path):
+async def test_a_fresh_start_tells_claude_what_was_done_and_its_originator_how_it_ended(tmp_path):
     with ClaudeSimulator() as claude, shared_server("plain").database() as database:
         async with two_windows(tmp_path, database) as (jordan, priya):
             app = priya.app
             await app.settings.change(type(app.settings).model_base_url, claude.url)
             await app.desk.secrets.write(KEY_NAME, claude.key)
             app.events.publish(SettingsChanged("model.key"))
-            await escalates(jordan)
+            session_id = await escalates(jordan)
             done = [step for step in jordan.view.steps if step.response]
+            assert done
             await picks_up(priya, "Start Fresh With Context")
-            sent = json.dumps(claude.asked()[-1], ensure_ascii=False)
-            for step in done:
-                assert step.body.text[:40] in sent
-            assert REASON in sent
-            later = [step.body.text for step in priya.view.steps[-1:]]
-            assert later[0] not in {step.body.text for step in done}
+            bodies = [step.body for step in priya.view.steps]
+            briefing = next(body for body in bodies if isinstance(body, Briefing))
+            assert briefing.ruled_out
+            # The briefing's own call is plain text; a step's has parts.
+            calls = [one["messages"] for one in claude.asked()]
+            steps = [call for call in calls if not isinstance(call[0]["content"], str)]
+            sent = [part["text"] for message in steps[-1] for part in message["content"]]
+            told = next(text for text in sent if "<<<DATA" in text and "briefing" in text)
+            for words in (*(one.text for one in briefing.steps), *briefing.ruled_out, REASON):
+                assert words in told
+            assert {one.text for one in briefing.steps} == {step.body.text for step in done}
+            await answers_badly(priya)
+            await until(priya._open_card_is_shown, "a further card")
+            jordan.app.open_session(session_id)
+            await jordan.reads("Priya Nair works on this session")
+            await resolves(priya)
+            later = [step for step in priya.view.steps if step.number > done[-1].number]
+            own = [step for step in later if step.kind in (StepKind.ACTION, StepKind.QUESTION)]
+            assert len(own) > 1
+            for step in own:
+                for before in done:
+                    assert not are_near_identical(step.body, before.body)
+            await sees_how_it_ended(jordan)

@@ -15,6 +15,7 @@ from flowpilot_desktop.core.timing import duration_words
 from flowpilot_desktop.services.engine import SessionView
 from flowpilot_desktop.ui.controls import Badge, Button
 from flowpilot_desktop.ui.pages.push import PushPanel
+from flowpilot_desktop.ui.pages.session_standing import status_words
 from flowpilot_desktop.ui.text import ElidedText, PlainText, bounded_runs
 from flowpilot_desktop.ui.theme import theme
 from flowpilot_desktop.ui.words import STATUS_BADGES, ago, joined, local_time, ticket_line
@@ -87,6 +88,8 @@ class SessionDetails(Details):
         super().__init__("The session's note", parent)
 
     def _build_middle(self) -> None:
+        self.ended = PlainText("", self)
+        self._rows.addWidget(self.ended)
         self.push = PlainText("", self)
         self.retry = Button("Retry", icon="refresh", parent=self)
         self.retry.clicked.connect(self.retried)
@@ -125,6 +128,9 @@ class SessionDetails(Details):
         self.line.show_text(
             joined(number, session.company, f"started {local_time(session.created_at)}", worked)
         )
+        ended = _end_words(view)
+        self.ended.show_text(ended)
+        self.ended.setVisible(bool(ended))
         push, tone = _PUSH_WORDS.get(view.push_status, ("", "muted"))
         reason = f": {view.push_error}" if tone == "red" and view.push_error else ""
         self.push.show_text(push.format(session.ticket_id) + reason)
@@ -141,6 +147,16 @@ class SessionDetails(Details):
     @Slot()
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self._documentation)
+
+
+def _end_words(view: SessionView) -> str:
+    """Return how a session ended and by whom: the note is the part of whoever sits here alone."""
+    session = view.session
+    if not session.status.is_final:
+        return ""
+    words, _ = status_words(view, is_mine=False)
+    end = session.resolution_summary or session.end_reason
+    return f"{words}: {end}" if end else words
 
 
 class TicketDetails(Details):
