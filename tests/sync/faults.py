@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -166,6 +167,10 @@ class Stage:
                 self.counts["heard nothing"] += 1
             except QueueError as error:
                 raise AssertionError(f"{call.name} {fault}: {error!r}") from error
+            # A verb's nudge to the teammates follows its answer.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(20):
+                    await self.proxy.struck.wait()
             assert self.proxy.struck.is_set(), f"{call.name} {fault} did not happen"
             held = self.left_behind(scene)
             if not answers and held == expected and call.name in VERBS:
