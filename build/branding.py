@@ -13,6 +13,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import product
 from PySide6.QtCore import QBuffer, QIODevice, Qt
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtSvg import QSvgRenderer
@@ -68,13 +69,13 @@ def version_file(name: str, told: str, version: str, folder: Path) -> Path:
     """Writes the version resource of a Windows program, in PyInstaller's words for it."""
     numbers = (*map(int, re.findall(r"\d+", version)[:3]), 0, 0, 0)[:4]
     words = {
-        "CompanyName": "ResolutionFlow",
+        "CompanyName": product.PUBLISHER,
         "FileDescription": told,
         "FileVersion": version,
         "InternalName": name,
         "LegalCopyright": "Apache License 2.0",
         "OriginalFilename": f"{name}.exe",
-        "ProductName": "FlowPilot",
+        "ProductName": product.NAME,
         "ProductVersion": version,
     }
     strings = ", ".join(f"StringStruct({key!r}, {value!r})" for key, value in words.items())

@@ -8,7 +8,7 @@
   bench     the benchmarks
   shots     pictures of every screen
   eval      the evaluation of the two minds
-  package   freezes the application into .work/dist
+  package   freezes the application into .work/dist and makes this system's installer of it
   lock      writes requirements.txt and requirements-dev.txt anew (--upgrade for newer versions)
 
 Each verb first makes the machine ready (see environment.py), so that a fresh clone needs nothing
@@ -32,7 +32,9 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import installers
 import processes
+import product
 from environment import PYTHON, QT_PACKAGES, ROOT, TEST_PACKAGES, WORK, NotReadyError, prepare
 
 TEST_LIMIT = 18 * 60  # seconds for a whole run of the tests
@@ -116,9 +118,10 @@ def evaluate(arguments: Sequence[str]) -> int:
 
 
 def package(arguments: Sequence[str]) -> int:
-    """Freezes the application; nothing is written into build/, which is a folder of ours.
+    """Freezes the application and makes the installer; nothing is written into build/.
 
-    On Windows FLOWPILOT_SIGN_COMMAND, such as `signtool sign /fd sha256 /a`, signs each program.
+    On Windows FLOWPILOT_SIGN_COMMAND, such as `signtool sign /fd sha256 /a`, signs each program and
+    the installer. A system without what makes its installer gets the frozen folder, and is told.
     """
     prepare(QT_PACKAGES)
     freeze = ["-m", "PyInstaller", "--noconfirm", "--clean"]
@@ -126,7 +129,7 @@ def package(arguments: Sequence[str]) -> int:
     code = _python([*freeze, *arguments, str(ROOT / "build" / "flowpilot.spec")])
     if code:
         return code
-    folder = WORK / "dist" / "FlowPilot"
+    folder = WORK / "dist" / product.NAME
     size = sum(path.stat().st_size for path in folder.rglob("*") if not path.is_symlink())
     print(f"{folder.relative_to(ROOT)}: {size / 1e6:.0f} MB", flush=True)
     ending = ".exe" if sys.platform == "win32" else ""
@@ -135,11 +138,23 @@ def package(arguments: Sequence[str]) -> int:
             words = [word.strip('"') for word in shlex.split(sign, posix=False)]
             if code := processes.call([*words, program], folder=ROOT):
                 return code
-    answers = (("flowpilot", "--version"), ("flowpilot-queue", "--help"))
-    return max(
-        processes.call([folder / f"{name}{ending}", asked], folder=folder)
-        for name, asked in answers
-    )
+    for name, asked in ((product.COMMAND, "--version"), (product.QUEUE_COMMAND, "--help")):
+        if code := processes.call([folder / f"{name}{ending}", asked], folder=folder):
+            return code
+    return _installer()
+
+
+def _installer() -> int:
+    try:
+        made = installers.installer(WORK / "dist", WORK / "freeze" / "flowpilot")
+    except installers.NoToolError as missing:
+        print(f"No installer was made. {missing}", flush=True)
+        return 0
+    except installers.ToolFailedError as failed:
+        print(f"No installer was made. {failed}", flush=True)
+        return 1
+    print(f"{made.relative_to(ROOT)}: {made.stat().st_size / 1e6:.0f} MB", flush=True)
+    return 0
 
 
 def lock(arguments: Sequence[str]) -> int:

@@ -85,6 +85,7 @@ ELSEWHERE = {  # of other systems, so not installed here
     "httpx2-jsfetch": "BSD-3-Clause",
     "pywin32-ctypes": "BSD-3-Clause",
     "rubicon-objc": "BSD-3-Clause",
+    "tzdata": "Apache-2.0",
     "winrt-": "MIT",
 }
 
