@@ -1,6 +1,7 @@
 """Everything that can go wrong with Claude reaches the technician as a kind, specific word."""
 
 import asyncio
+import json
 import socket
 import ssl
 import subprocess
@@ -10,11 +11,14 @@ from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
+import anthropic
+import httpx2
 import pytest
 
 from flowpilot_desktop.core.errors import ModelAnswerUnusable, ModelError, ModelUnavailable
 from flowpilot_desktop.core.ports import Model, StepProgress
 from flowpilot_desktop.llm import registry
+from flowpilot_desktop.llm.claude import failures
 from flowpilot_desktop.llm.registry import ModelSettings, Timeouts
 from tests.llm.conftest import PATIENT, answer, asked, everything, until
 from tests.simulators.claude import (
@@ -86,9 +90,58 @@ async def test_each_status_has_its_error(
     assert (await answer(claude())).body.text
 
 
-def test_no_two_reasons_share_their_words():
-    from flowpilot_desktop.llm.claude import failures
+ERROR_CLASSES = sorted(
+    (
+        error
+        for error in vars(anthropic).values()
+        if isinstance(error, type) and issubclass(error, anthropic.AnthropicError)
+    ),
+    key=lambda error: error.__name__,
+)
 
+
+@pytest.mark.parametrize("error", ERROR_CLASSES, ids=lambda error: error.__name__)
+def test_no_class_of_the_library_gets_through(error: type[anthropic.AnthropicError]):
+    """Every error that the library has a class for is told in our words, also the newest."""
+    request = httpx2.Request("POST", "https://api.invalid/v1/messages")
+    status = getattr(error, "status_code", None)
+    response = httpx2.Response(status if isinstance(status, int) else 500, request=request)
+    raised = error.__new__(error)
+    if issubclass(error, anthropic.APIStatusError):
+        raised = error("SDK words", response=response, body=None)
+    elif issubclass(error, anthropic.APIConnectionError):
+        raised = error(request=request)
+    with pytest.raises(ModelError) as caught, failures.translated():
+        raise raised
+    assert type(caught.value) in (ModelUnavailable, ModelAnswerUnusable)
+    assert speaks_kindly(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "reason"),
+    [
+        (429, "enforced_spend_limit_reached", "payment"),
+        (429, "contract_spend_limit_reached", "payment"),
+        (429, "ramp_limit_exceeded", "rate_limited"),
+        (402, "linked_organization_spend_limit_reached", "payment"),
+        (400, "organization_on_hold", "permission"),
+    ],
+)
+async def test_a_limit_of_money_is_told_as_one(
+    simulator: ClaudeSimulator, claude: Maker, status: int, code: str, reason: str
+):
+    kinds = {429: "rate_limit_error", 402: "billing_error", 400: "invalid_request_error"}
+    details = {"error_code": code}
+    error = {"type": kinds[status], "message": "Not now", "details": details}
+    body = json.dumps({"type": "error", "error": error})
+    simulator.script(*[Failure(status, headers=AT_ONCE, body=body)] * TRIES)
+    with pytest.raises(ModelUnavailable) as caught:
+        await answer(claude())
+    assert caught.value.reason == reason
+    assert speaks_kindly(caught.value)
+
+
+def test_no_two_reasons_share_their_words():
     titles = [words[0] for words in failures._UNAVAILABLE.values()]
     titles += [words[1] for words in failures._STOPS.values()]
     assert len(set(titles)) == len(titles)

@@ -263,7 +263,12 @@ def _status(error: anthropic.APIStatusError) -> ModelError:
     log.warning("Claude answered %s %s, request %s", error.status_code, kind, error.request_id)
     message = (error.api_message or "").lower()
     status = error.status_code
-    reason = _KINDS.get(kind) or _STATUSES.get(status) or ("server" if status >= 500 else "")  # noqa: PLR2004
+    reason = (
+        _CODES.get(getattr(error, "error_code", None) or "")
+        or _KINDS.get(kind)
+        or _STATUSES.get(status)
+        or ("server" if status >= 500 else "")  # noqa: PLR2004
+    )
     if status == 400 and ("credit balance" in message or "billing" in message):  # noqa: PLR2004
         reason = "payment"
     if reason in ("", "not_accepted") and "too long" in message:
@@ -293,6 +298,14 @@ def _status(error: anthropic.APIStatusError) -> ModelError:
     )
 
 
+# Some errors say more than their status: a limit of money is no reason to try again in a moment.
+_CODES = {
+    "contract_spend_limit_reached": "payment",
+    "enforced_spend_limit_reached": "payment",
+    "organization_on_hold": "permission",
+    "organization_type_not_supported": "permission",
+    "parent_organization_required": "permission",
+}
 _KINDS = {
     "authentication_error": "sign_in",
     "billing_error": "payment",
@@ -332,7 +345,7 @@ _UNAVAILABLE: dict[str, tuple[str, str, str, bool]] = {
     ),
     "payment": (
         "Claude's account has no credit",
-        "The account that the key belongs to has run out of credit or has a payment problem.",
+        "The key's account has no credit, is at its spending limit or has a payment problem.",
         "Whoever looks after the account can add credit. The session goes on by flow or by hand.",
         False,
     ),
