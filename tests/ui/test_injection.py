@@ -1,4 +1,4 @@
-"""A card that tries things: it stays text, fetches nothing, and moves no session."""
+"""Texts that try things, of models and of people: they stay text and move no session."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QLabel, QTextBrowser
 from flowpilot_desktop.core.session import SessionStatus
 from flowpilot_desktop.services.model_access import KEY_NAME
 from tests.e2e.driver import at_the_desk, until
+from tests.llm.injections import INJECTIONS
 from tests.simulators.claude import Answer, running
 from tests.simulators.claude_answers import card
 
@@ -40,3 +41,33 @@ async def test_a_hostile_card_stays_text_and_moves_nothing(tmp_path):
             assert view.session.status is SessionStatus.ACTIVE
             assert [step.response for step in view.steps] == [None]
             assert view.push_items == ()
+
+
+async def test_no_text_of_the_corpus_renders_as_markup_or_moves_anything(tmp_path):
+    """As the words that begin a session, as notes by hand, and as the reason for a hand-off."""
+    async with at_the_desk(tmp_path, demo=True) as technician:
+        app, engine = technician.app, technician.app.desk.engine
+        app.intake_model.set_text("\n".join(INJECTIONS[:20]))
+        app.intake_model.start()
+        await until(lambda: app.session_model.view is not None, "the session")
+        session_id = app.session_model.session_id
+        written = []
+        for text in INJECTIONS:
+            note = await engine.add_note(session_id, f"{HOSTILE}\n{text}")
+            written.append(note.id)
+            if len(written) % 4 == 0:
+                await until(
+                    lambda: technician.view.steps[-1].id == written[-1], "the notes on the page"
+                )
+                labels = app.window.findChildren(QLabel)
+                formats = {label.textFormat() for label in labels if label.text()}
+                assert formats == {Qt.TextFormat.PlainText}
+                assert app.window.findChildren(QTextBrowser) == []
+        view = await engine.session(session_id)
+        assert {step.id for step in view.steps} >= set(written)
+        assert view.session.status is SessionStatus.ACTIVE
+        assert [step for step in view.steps if step.response is not None] == []
+        assert view.push_items == ()
+        shown = await app.desk.escalations.giving.preview(session_id, INJECTIONS[0])
+        assert shown.hand_off.reason
+        assert (await engine.session(session_id)).session.status is SessionStatus.ACTIVE
