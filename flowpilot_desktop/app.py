@@ -250,6 +250,9 @@ class Application(QObject):
         self.history_page.session_opened.connect(self.open_session)
         self.history_page.flow_wanted.connect(self._draft_flow)
         self.history_page.ticket_wanted.connect(self._start_from)
+        # The page that follows quotes what was typed and not sent, so that is saved first.
+        self.session_page.resolve_requested.connect(self.session_model.flush_drafts)
+        self.session_page.escalate_requested.connect(self.session_model.flush_drafts)
         self.session_page.resolve_requested.connect(self._open_resolve)
         self.session_page.escalate_requested.connect(self.hand_off.escalate)
         self.session_page.withdraw_requested.connect(self.hand_off.withdraw)

@@ -86,6 +86,7 @@ class RedactingLate(logging.Filter):
 def start_logging(folder: Path, level: str = "info") -> Path:
     """Log to ``flowpilot.log`` in the folder, redacted; return the file."""
     make_private(folder)
+    logging.raiseExceptions = False  # a full disk is told in the window, not on the terminal
     path = folder / "flowpilot.log"
     handler = RotatingFileHandler(
         path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", errors="replace"

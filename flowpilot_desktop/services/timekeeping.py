@@ -31,9 +31,17 @@ class Timekeeping:
     async def recover(self) -> int:
         """Close what a crash left open, at its last sign of life; return how many there were."""
         stale = await self._store.open_segments()
-        if stale:
-            await self._store.save(*(closed_after_crash(segment) for segment in stale))
-        return len(stale)
+        ended = []
+        for segment in stale:
+            # What was typed last was kept within half a second, the time once a minute.
+            typed = [one.updated_at for one in await self._store.drafts(segment.session_id)]
+            at = max([segment.last_activity_at, *typed])
+            if not _slept(segment, at):
+                segment = _stretched(segment, at)  # noqa: PLW2901 - the same stretch, longer
+            ended.append(closed_after_crash(segment))
+        if ended:
+            await self._store.save(*ended)
+        return len(ended)
 
     async def begun(self, session: Session, engineer_id: str) -> tuple[Segment, ...]:
         """Return what makes the engineer's time run on the session, and on no other."""

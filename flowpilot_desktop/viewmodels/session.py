@@ -329,6 +329,7 @@ class SessionViewModel(ViewModel):
             self._drafts.keep(where, text)
 
     @Slot()
+    @Slot()
     def flush_drafts(self) -> None:
         """Save what was typed now: the technician goes elsewhere."""
         self._drafts.flush()

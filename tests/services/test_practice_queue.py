@@ -77,6 +77,18 @@ def test_the_server_is_found_again(folder):
     again.close()
 
 
+def test_who_was_killed_does_not_keep_the_server_running(folder):
+    killed = subprocess.Popen([sys.executable, "-c", ""])
+    killed.wait()
+    opened = practice.open_server(folder, PEOPLE)
+    opened.close()
+    (folder / practice.FOLDER / "data/.handle_pids.json").write_text(f"[{killed.pid}]")
+    opened = practice.open_server(folder, PEOPLE)
+    assert (folder / practice.FOLDER / "data/postmaster.pid").exists()
+    opened.close()
+    assert not (folder / practice.FOLDER / "data/postmaster.pid").exists()
+
+
 @pytest.mark.parametrize("offered", [None, "/nowhere/at/all"])
 def test_a_system_without_a_runtime_folder_is_no_reason_to_complain(
     folder: Path, offered: str | None

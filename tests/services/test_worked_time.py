@@ -99,6 +99,22 @@ async def test_the_night_between_two_starts_bills_nothing(tmp_path: Path, how: s
     assert abs(entry.end - (began + 10 * MINUTE)) < MINUTE
 
 
+async def test_what_was_typed_last_counts_as_work_after_a_crash(tmp_path: Path):
+    clock, folder = VirtualClock(), tmp_path / "at work"
+    cut = tmp_path / "as the crash left it"
+    async with open_desk(folder, clock=clock) as desk:
+        session_id = await begun(desk)
+        await worked(desk, 3)
+        clock.advance(seconds=31)
+        await desk.engine.save_draft(session_id, "note", "half a sent")
+        typed = clock.now()
+        shutil.copytree(folder, cut)
+    clock.advance(hours=1)
+    async with open_desk(cut, clock=clock) as desk:
+        (stretch,) = await desk.store.segments(session_id)
+        assert stretch.ended_at == typed
+
+
 @pytest.mark.parametrize(
     "jump", [timedelta(days=3), timedelta(hours=-2), timedelta(days=-400), timedelta(minutes=90)]
 )

@@ -413,7 +413,7 @@ async def test_cached_tickets_are_found_by_all_that_was_read_of_them(store: Stor
     assert await found('"; --') == []
     (row, _) = await store.tickets_matching("mailbox")
     assert "cannot open the mailbox" in row.snippet
-    assert await store.clients() == ("Bank", a_ticket().ticket.company.name)
+    assert await store.clients() == (a_ticket().ticket.company.name, "Bank")  # by name
 
 
 async def test_solved_tickets_are_suggested_with_their_solution(store: Store):

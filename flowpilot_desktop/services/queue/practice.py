@@ -119,6 +119,7 @@ def _on_postgres(folder: Path, people: Sequence[str]) -> PracticeServer:
     data.mkdir(parents=True, exist_ok=True)
     holding = contextlib.ExitStack()
     server = holding.enter_context(_library(folder).get_server(data, cleanup_mode="stop"))
+    _forget_the_dead(server)
     rules = data / "pg_hba.conf"
     where = ("host", "127.0.0.1/32") if os.name == "nt" else ("local", "")
     wanted = (
@@ -143,6 +144,18 @@ def _on_postgres(folder: Path, people: Sequence[str]) -> PracticeServer:
     kept.touch(mode=0o600)
     kept.write_text(json.dumps(known))
     return PracticeServer(known["invitations"], holding.close)
+
+
+def _forget_the_dead(server: Any) -> None:
+    """Take processes that were killed off the list of those who still need the server.
+
+    Whoever quits last stops it; a dead one never quits.
+    """
+    users = server.global_process_id_list
+    is_alive = import_module("psutil").pid_exists
+    for process in users.get_and_add(os.getpid()):
+        if not is_alive(process):
+            users.get_and_remove(process)
 
 
 def _library(folder: Path) -> Any:

@@ -31,6 +31,7 @@ RISK_WORDS = {
     Risk.CHANGES_MANY: ("Changes many systems", "soft_amber"),
     Risk.DESTRUCTIVE: ("Destructive", "red"),
 }
+_SHELLS = {"powershell": "PowerShell", "cmd": "Command Prompt", "bash": "bash", "zsh": "zsh"}
 _COPIED_FOR_MS = 2_000
 
 
@@ -57,7 +58,7 @@ class CommandBox(QWidget):
         self._copy.clicked.connect(self._copy_command)
         line.addWidget(self._copy)
         if command.shell:
-            words = f"Run in {command.shell}"
+            words = f"Run in {_SHELLS.get(command.shell.casefold(), command.shell)}"
             line.addWidget(PlainText(words, self, role="small", tone="muted"), 1)
         else:
             line.addStretch(1)

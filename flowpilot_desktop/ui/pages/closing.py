@@ -258,7 +258,11 @@ class ClosingPage(QWidget):
         self.title.show_text(joined(self._words[is_closed], problem))
         self._fill(self.note, model.note, is_closed=is_closed)
         self.again.setVisible(model.note_is_edited and not is_closed)
-        self.masked.show_text(_masked_words(model.masked, is_closed=is_closed))
+        words = _masked_words(model.masked, is_closed=is_closed)
+        if not model.masked and not is_closed:
+            what = "This is what leaves." if model.has_ticket else "This is kept in the history."
+            words = f"{what} You can edit it."
+        self.masked.show_text(words)
         unsent = "" if is_closed else _unsent_words(model.unsent)
         self.unsent.show_text(unsent)
         self.unsent.setVisible(bool(unsent))
@@ -389,7 +393,7 @@ def _unsent_words(unsent: Sequence[str]) -> str:
 def _masked_words(masked: tuple[Masked, ...], *, is_closed: bool) -> str:
     """Return what was masked and where: "Masked before it leaves: password (line 7, line 9)"."""
     if not masked:
-        return "" if is_closed else "This is what leaves. You can edit it."
+        return ""
     places: dict[str, list[str]] = {}
     for mask in masked:
         places.setdefault(mask.kind, []).append(mask.where)

@@ -27,7 +27,7 @@ _FILES = "Flows (*.yaml *.yml)"
 
 def flow_words(flow: FlowListing) -> RowWords:
     """Return how a flow reads in the list."""
-    badge = ("own", "accent") if flow.is_own else ("shipped", "neutral")
+    badge = ("Own", "accent") if flow.is_own else ("Shipped", "neutral")
     return RowWords(flow.title, joined(flow.domain, counted(flow.cards, "card")), (badge,))
 
 
