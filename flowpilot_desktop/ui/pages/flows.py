@@ -80,6 +80,7 @@ class FlowsPage(QWidget):
         self.edit.setAccessibleName("The flow's file")
         self.edit.setPlaceholderText("Choose a flow, import one, or make one from the history")
         self.edit.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        self.edit.textChanged.connect(self._text_changed)
         self.words = PlainText("", panel)
         self.check = Button("Check", icon="verification", parent=panel)
         self.check.clicked.connect(self._check)
@@ -106,8 +107,15 @@ class FlowsPage(QWidget):
         self.words.show_text(told(error.message, error.hint) if error else model.words)
         self.words.set_tone("red" if error else "muted")
         self.words.setVisible(bool(error or model.words))
+        self._text_changed()
         self.give_out.setEnabled(model.chosen is not None)
         self.remove.setVisible(model.chosen is not None and model.chosen.is_own)
+
+    @Slot()
+    def _text_changed(self) -> None:
+        has_text = not self.edit.document().isEmpty()
+        self.check.setEnabled(has_text)
+        self.keep.setEnabled(has_text)
 
     @Slot()
     def _check(self) -> None:

@@ -195,8 +195,12 @@ class HistoryPage(QWidget):
         self.items = self.details.items
         self.ticket = TicketDetails(beside)
         self.ticket.started.connect(self._start)
+        words = "Choose a session to see what was done."
+        self.nothing = PlainText(words, beside, tone="muted")
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         rows.addWidget(self.details)
         rows.addWidget(self.ticket)
+        rows.addWidget(self.nothing)
         return beside
 
     # Showing
@@ -221,6 +225,8 @@ class HistoryPage(QWidget):
         self._render_clients()
         self.details.setVisible(model.chosen is not None)
         self.ticket.setVisible(model.chosen is None and model.chosen_ticket is not None)
+        is_open = model.chosen is not None or model.chosen_ticket is not None
+        self.nothing.setVisible(not is_open and model.sessions.rowCount() > 0)
         if model.chosen is not None:
             self.details.show_view(model.chosen)
         elif model.chosen_ticket is not None:
