@@ -97,7 +97,9 @@ def _terms(name: str) -> set[str]:
     except metadata.PackageNotFoundError:
         (terms,) = [terms for known, terms in ELSEWHERE.items() if name.startswith(known)]
         return {terms}
-    expression = facts["License-Expression"] or facts["License"]
+    # `importlib_metadata`, once something has loaded it, answers a missing field with KeyError.
+    fields = [field for field in ("License-Expression", "License") if field in facts]
+    expression = next((words for field in fields if (words := facts[field])), "")
     if expression:
         return {choice.strip() for choice in expression.split(" OR ")}
     return {
