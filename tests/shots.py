@@ -24,10 +24,10 @@ from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication, QPlainTextEdit
 
 from flowpilot_desktop.app import Application
-from flowpilot_desktop.core.errors import PsaUnreachable
 from flowpilot_desktop.core.escalation import EscalationFilter
 from flowpilot_desktop.core.session import Intake, Question, Response, Result
 from flowpilot_desktop.profile import Profile
+from flowpilot_desktop.psa.practice import PracticePsa
 from flowpilot_desktop.services.escalations import QueueEntry
 from flowpilot_desktop.services.queue import practice
 from tests import tray_shots
@@ -169,10 +169,12 @@ class Photographer:
         """What it looks like when things fail."""
         app = self.app
         app.new_session()
-        model = app.intake_model.picker
-        model.error = PsaUnreachable("No connection to the practice company.")
-        model.from_cache = True
-        model.changed.emit()
+        psa = await app.desk.tickets.psa()
+        assert isinstance(psa, PracticePsa)
+        psa.away = True
+        picker = app.intake_model.picker
+        picker.open()
+        await until(lambda: picker.error is not None, "that ConnectWise is away")
         await self.take("intake-away")
         app.window.banners.show_banner(
             "shots",
