@@ -69,7 +69,7 @@ class Ticking:
 
     async def push_now(self) -> None:
         """Push what is due and plan the next time."""
-        await self._pushing(self._push.run_due())
+        await self._pushing(self._push.run_due)
 
     async def aclose(self) -> None:
         """Stop; what is on its way is cancelled and stays in its row."""
@@ -82,10 +82,10 @@ class Ticking:
         if self._running:
             await asyncio.wait(self._running)
 
-    async def _pushing(self, work: Awaitable[None]) -> None:
+    async def _pushing(self, work: Callable[[], Awaitable[None]]) -> None:
         self._is_pushing = True
         try:
-            await work
+            await work()
         finally:
             self._is_pushing = False
         await self._plan()
@@ -109,7 +109,7 @@ class Ticking:
     def _reach_changed(self, event: ReachChanged) -> None:
         is_back = event.system is System.PSA and event.reach is Reach.REACHABLE
         if is_back and self._scheduler.running:
-            self._begin(self._pushing(self._push.network_is_back()))
+            self._begin(self._pushing(self._push.network_is_back))
 
     def _begin(self, work: Awaitable[object]) -> asyncio.Future[object]:
         task = asyncio.ensure_future(work)

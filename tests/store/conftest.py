@@ -1,5 +1,6 @@
 """A store in a folder of its own, and a clock that tests move."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -10,6 +11,12 @@ from tests.clock import VirtualClock
 from tests.store.records import NOON
 
 Opening = Callable[[], Awaitable[Store]]
+
+
+async def settled(store: Store) -> None:
+    """Care of the file begins on the store's thread behind the write; so does this question."""
+    await store.session("none")
+    await asyncio.to_thread(store._opened.copying.wait)
 
 
 @pytest.fixture

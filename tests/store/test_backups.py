@@ -1,6 +1,5 @@
 """Copies: made by the clock, kept by the rule, never a damaged one."""
 
-import asyncio
 import sqlite3
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,6 +11,7 @@ from flowpilot_desktop.store import Store
 from flowpilot_desktop.store.backups import Backups
 from tests.clock import VirtualClock
 from tests.store import records as make
+from tests.store.conftest import settled
 from tests.store.records import NOON
 
 
@@ -23,12 +23,6 @@ def raw(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     raw.execute("INSERT INTO alembic_version VALUES ('0001')")
     yield raw
     raw.close()
-
-
-async def settled(store: Store) -> None:
-    """Care of the file begins on the store's thread behind the write; so does this question."""
-    await store.session("none")
-    await asyncio.to_thread(store._opened.copying.wait)
 
 
 async def test_a_store_in_use_is_copied_every_hour(store: Store, clock: VirtualClock, tmp_path):

@@ -1,6 +1,5 @@
 """Damaged stores: moved aside whole, restored, and everything readable carried over."""
 
-import asyncio
 import random
 import sqlite3
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from flowpilot_desktop.store.backups import Backups
 from flowpilot_desktop.store.recovery import RECOVERED_SUMMARY
 from tests.clock import VirtualClock
 from tests.store import records as make
+from tests.store.conftest import settled
 from tests.store.records import NOON
 
 PAGE = 4096
@@ -41,7 +41,7 @@ async def filled(open_store, clock: VirtualClock, *, backed_up: bool = True) -> 
             await store.save(Draft("s1", "before", "typed before the backup", NOON))
             clock.advance(hours=2)
             await store.save(Draft("s1", "now", "typed after", NOON))
-            await store.session("x")
+            await settled(store)
             await store.save(clear_drafts=[("s1", "before")])
     await store.aclose()
 
@@ -230,8 +230,7 @@ async def test_a_damaged_store_is_not_copied_over_the_good_backups(
     store: Store = await open_store()
     clock.advance(hours=5)
     await store.save(make.a_session("late"))
-    await store.session("x")
-    await asyncio.to_thread(store._opened.copying.wait)
+    await settled(store)
     assert backups.all() == before
     assert any("not backed up" in record.getMessage() for record in logged_errors)
     await store.aclose()
@@ -245,7 +244,7 @@ async def test_what_the_backup_calls_unsent_may_have_been_sent_since(
     """The row that says it was sent is lost: the item is looked for before it is sent again."""
     store: Store = await open_store()
     await store.save(make.a_session(), make.a_push_item("old"))
-    await store.session("x")  # by now the backup has it as pending
+    await settled(store)  # by now the backup has it as pending
     await store.save(make.a_push_item("old", state=PushState.SENT, remote_id="7"))
     await store.aclose()
     path = tmp_path / "flowpilot.db"
