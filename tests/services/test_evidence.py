@@ -194,7 +194,8 @@ async def test_what_is_kept_knows_its_card(simulator: ClaudeSimulator, tmp_path:
         }
         texts = [one for one in await engine.evidence(session_id) if not one.is_picture]
         assert [one.size for one in texts if one.step_id == note.id] == [len(LOG.encode())]
-        assert (await engine.attachment(texts[0].id)).content.decode() == LOG
+        (pasted,) = (one for one in texts if one.step_id == note.id)
+        assert (await engine.attachment(pasted.id)).content.decode() == LOG
         with pytest.raises(NotFound):
             await engine.attachment("gone")
 
