@@ -2,7 +2,8 @@
 
 Sizes come from ``theme().px`` and font metrics; colours from the stylesheet, or, where a part
 paints itself, from ``theme().colour`` at the moment of painting, so that a change of theme needs
-no more than a repaint.
+no more than a repaint. It is long because it is a shelf: many small parts that share nothing but
+that rule, each used by several pages.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 ``QueueLink`` knows the invitation in the keyring and makes the client when it is first needed;
 ``TeamQueue`` is one open client. Everything that crosses is translated here and only here: their
 ids of engineers become ours (the invitation names the technician at this desktop, everybody else
-keeps the team's id), their errors become ``core.errors``.
+keeps the team's id), their errors become ``core.errors``. It is long because every verb
+and every error of the queue crosses here, and nowhere else.
 """
 
 from __future__ import annotations
